@@ -1,0 +1,49 @@
+# Everything comes from Debian's packages (scripts/install-dependencies names them).
+set(Boost_NO_WARN_NEW_VERSIONS ON)
+find_package(Boost 1.81 REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(PostgreSQL REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(fmt REQUIRED)
+find_package(prometheus-cpp REQUIRED COMPONENTS core)
+find_package(tomlplusplus REQUIRED)
+find_library(CARES_LIBRARY cares REQUIRED)
+find_path(CARES_INCLUDE ares.h REQUIRED)
+find_path(CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
+
+add_library(cares INTERFACE IMPORTED)
+target_link_libraries(cares INTERFACE ${CARES_LIBRARY})
+target_include_directories(cares INTERFACE ${CARES_INCLUDE})
+add_library(CLI11::CLI11 INTERFACE IMPORTED)
+target_include_directories(CLI11::CLI11 INTERFACE ${CLI11_INCLUDE})
+
+# Asio and Beast are compiled once (src/core/asio.cpp, src/http/beast.cpp) instead of in every file.
+add_library(eventhub_options INTERFACE)
+target_compile_definitions(eventhub_options INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
+  SPDLOG_FMT_EXTERNAL EVENTHUB_VERSION="${PROJECT_VERSION}")
+target_compile_options(eventhub_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough -Werror
+  -fstack-protector-strong -fPIE)
+target_link_libraries(eventhub_options INTERFACE Threads::Threads)
+target_link_options(eventhub_options INTERFACE -pie -Wl,-z,relro,-z,now)
+find_program(MOLD mold)
+if(MOLD)
+  target_link_options(eventhub_options INTERFACE -fuse-ld=mold)
+endif()
+if(EVENTHUB_SANITIZE)
+  target_compile_options(eventhub_options INTERFACE
+    -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(eventhub_options INTERFACE -fsanitize=address,undefined)
+  target_compile_definitions(eventhub_options INTERFACE _GLIBCXX_ASSERTIONS)
+else()
+  target_compile_definitions(eventhub_options INTERFACE
+    $<$<CONFIG:Release,RelWithDebInfo>:_FORTIFY_SOURCE=2>)
+endif()
+if(EVENTHUB_COVERAGE)
+  target_compile_options(eventhub_options INTERFACE -fprofile-instr-generate -fcoverage-mapping)
+  target_link_options(eventhub_options INTERFACE -fprofile-instr-generate)
+endif()

@@ -1,0 +1,10 @@
+#pragma once
+#include <memory>
+
+#include "eventhub/store/context.hpp"
+
+namespace eventhub {
+
+std::unique_ptr<store::Role> make_cleanup(store::Context& context);
+
+}  // namespace eventhub

@@ -1,0 +1,155 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "eventhub/core/log.hpp"
+#include "eventhub/core/time.hpp"
+
+// Every setting, once. The option table in src/core/options.cpp gives each its name, environment variable,
+// default, range and meaning; config/eventhub.toml and docs/configuration.md are generated from it.
+namespace eventhub {
+
+struct ServerConfig {
+  std::string bind = "0.0.0.0";
+  std::uint16_t port = 3000;
+  int connections_max = 4096;
+  int connections_per_ip_max = 256;
+  std::int64_t body_bytes_max = 1 << 20;
+  std::int64_t header_bytes_max = 16 << 10;
+  std::int64_t bodies_in_flight_bytes_max = 128 << 20;
+  Millis header_timeout{10'000};
+  Millis body_timeout{30'000};
+  Millis idle_timeout{60'000};
+};
+
+struct DatabaseConfig {
+  std::string url;  // DATABASE_URL; wins over the parts below
+  std::string host = "localhost";
+  std::uint16_t port = 5432;
+  std::string name = "eventhub";
+  std::string user = "eventhub";
+  std::string password = "changeme";
+  std::string schema = "eventhub";
+  int connections_max = 20;
+  Millis connect_timeout{5'000};
+  Millis statement_timeout{10'000};
+  Millis lock_timeout{2'000};
+  bool migrate = true;  // apply migrations at start
+};
+
+struct EmbeddedConfig {
+  bool enabled = false;        // --embedded: a private PostgreSQL of our own
+  std::string data_dir;        // default: $XDG_DATA_HOME/eventhub or ~/.local/share/eventhub
+  std::string bin_dir;         // default: the newest of /usr/lib/postgresql/*/bin
+  std::string run_as = "postgres";  // user to drop to when started as root
+};
+
+struct IngestConfig {
+  int batch_rows_max = 512;
+  std::int64_t batch_bytes_max = 2 << 20;
+  std::int64_t queue_bytes_max = 64 << 20;
+  Seconds idempotency_ttl{86'400};
+  int json_depth_max = 64;
+};
+
+struct FanoutConfig {
+  int batch_rows_max = 1'000;  // BATCH_SIZE
+};
+
+struct DispatcherConfig {
+  int window_events = 1'000;              // events per feed read
+  int in_flight_max = 1'024;              // webhooks in the air, all subscribers of this process
+  int queue_rows_max = 200'000;           // open messages in memory
+  std::int64_t payload_cache_bytes_max = 32 << 20;
+  int result_rows_max = 512;              // results per commit
+  Millis heartbeat{1'000};
+  Millis send_lease{3'000};               // X: no attempt starts later than this after the last heartbeat
+  Millis idle_session_timeout{10'000};    // the server drops a frozen owner; must be > send_lease
+  Millis dead_node_after{15'000};         // another node ends the session of a node silent for so long
+  Millis takeover_margin{1'000};
+  Millis park_after{60'000};
+  int careful_after = 3;                  // unclean take-overs in a row before careful mode
+};
+
+struct WebhookConfig {
+  Millis timeout{10'000};
+  Millis timeout_max{60'000};
+  Millis idle{4'000};                     // keep-alive connections are closed after this
+  int connections_per_origin_max = 64;
+  std::int64_t response_bytes_max = 64 << 10;
+  Millis retry_after_max{3'600'000};
+  Millis dns_timeout{5'000};
+};
+
+struct EgressConfig {
+  std::vector<std::string> allow_cidrs;   // private ranges that may be called all the same
+  bool https_only = false;
+  std::string ca_file;                    // extra trust anchors, PEM
+};
+
+struct CleanupConfig {
+  Millis interval{10'000};
+  Seconds retention{7 * 86'400};
+  Seconds dlq_retention{30 * 86'400};
+  std::int64_t partition_rows = 2'000'000;  // events per partition, fixed when the schema is made
+  int partitions_max = 100;
+  int dlq_copy_max = 100'000;             // expired messages of one subscriber copied one by one
+};
+
+struct LogConfig {
+  log::Level level = log::Level::info;
+  log::Format format = log::Format::json;
+  std::int64_t buffer_bytes_max = 1 << 20;
+};
+
+struct Config {
+  std::vector<std::string> roles{"api", "fanout", "dispatcher", "cleanup"};
+  ServerConfig server;
+  DatabaseConfig database;
+  EmbeddedConfig embedded;
+  IngestConfig ingest;
+  FanoutConfig fanout;
+  DispatcherConfig dispatcher;
+  WebhookConfig webhook;
+  EgressConfig egress;
+  CleanupConfig cleanup;
+  LogConfig log;
+  Millis poll_interval{100};      // POLL_INTERVAL_MS: ceiling of the adaptive polls
+  Millis drain_timeout{15'000};   // SIGTERM: how long what is in flight may take
+  int metrics_label_values_max = 100;
+  std::string worker_id;          // WORKER_ID: name of this process in logs and `nodes`; default host:pid
+
+  bool has_role(std::string_view role) const;
+};
+
+// A setting that stops the start: names the option and where it came from (flag, variable, file:line).
+class ConfigError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+using Environment = std::map<std::string, std::string>;
+
+// flag > environment > file > default. `flags` holds --name=value pairs by option name ("server.port");
+// `file` is a path (empty: EVENTHUB_CONFIG, ./config/eventhub.toml, /etc/eventhub/eventhub.toml, first
+// found, none is fine). Warnings (default password, small BATCH_SIZE) are appended to `warnings`.
+Config load_config(const std::map<std::string, std::string>& flags, const Environment& environment,
+                   const std::string& file, std::vector<std::string>& warnings);
+
+// Every option with its effective value as TOML, secrets redacted (`eventhubd config`).
+std::string print_config(const Config& config);
+// config/eventhub.toml and docs/configuration.md, from the table.
+std::string default_config_file();
+std::string configuration_reference();
+// Names of all options, for the command line.
+struct OptionInfo {
+  std::string name, env, meaning, default_value;
+};
+std::vector<OptionInfo> option_infos();
+
+}  // namespace eventhub

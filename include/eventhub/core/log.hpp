@@ -1,0 +1,44 @@
+#pragma once
+#include <fmt/format.h>
+
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+// Structured logs: a constant message and named fields. Never blocks: when stdout is a full pipe lines are
+// dropped and counted (log_dropped_total). Secrets never reach it; values are escaped.
+namespace eventhub::log {
+
+enum class Level { trace, debug, info, warn, error };
+enum class Format { text, json };
+
+struct Field {
+  template <class T>
+  Field(std::string_view field_name, const T& field_value)
+      : name(field_name), value(fmt::format("{}", field_value)) {}
+  std::string_view name;
+  std::string value;
+};
+
+void configure(Level level, Format format, std::size_t buffer_bytes_max);
+bool enabled(Level level);
+void write(Level level, std::string_view message, std::initializer_list<Field> fields);
+// Lines lost because the reader of stdout did not keep up.
+std::uint64_t dropped();
+// Writes what is buffered, waiting at most `limit_ms`. At exit.
+void flush(int limit_ms);
+
+inline void debug(std::string_view message, std::initializer_list<Field> fields = {}) {
+  if (enabled(Level::debug)) write(Level::debug, message, fields);
+}
+inline void info(std::string_view message, std::initializer_list<Field> fields = {}) {
+  write(Level::info, message, fields);
+}
+inline void warn(std::string_view message, std::initializer_list<Field> fields = {}) {
+  write(Level::warn, message, fields);
+}
+inline void error(std::string_view message, std::initializer_list<Field> fields = {}) {
+  write(Level::error, message, fields);
+}
+
+}  // namespace eventhub::log

@@ -1,0 +1,54 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "eventhub/core/event.hpp"
+#include "eventhub/core/message.hpp"
+
+namespace eventhub {
+
+enum class Guarantee { at_least_once, at_most_once };
+enum class OrderingKey { none, organization_id, user_id };
+enum class OnDead { go_on, block };
+enum class BodyFormat { payload, envelope };
+
+// When a failed attempt is tried again (semantics.md "Retries").
+struct RetryPolicy {
+  int limit = 3;  // retries after the first attempt; 0..100
+  std::vector<double> backoff_seconds{5, 30, 300};  // retry n waits element n, the last one repeats
+  double jitter = 0;  // 0..1: waits are lengthened by up to this share, never shortened
+};
+
+// A row of `subscribers`.
+struct Subscriber {
+  std::int32_t sid = 0;
+  Uuid id;
+  std::string name;
+  std::vector<std::string> patterns;  // event_type and event_types: exact, `*` one segment, `>` the rest
+  std::string webhook_url;
+  Guarantee guarantee = Guarantee::at_least_once;
+  OrderingKey ordering = OrderingKey::none;  // none unless ordering_enabled
+  OnDead on_dead = OnDead::go_on;
+  RetryPolicy retry;
+  BodyFormat body = BodyFormat::payload;
+  bool active = true;   // false: no new messages, queued ones held
+  bool paused = false;  // true: new messages made and held
+  int max_in_flight = 64;
+  std::optional<Millis> timeout;  // nullopt: webhook.timeout_ms
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::vector<std::string> secrets;  // whsec_…; the current one first
+};
+using SubscriberPtr = std::shared_ptr<const Subscriber>;
+
+// All subscribers as of one version; immutable, replaced as a whole when `subscribers_version` moves.
+struct SubscriberSet {
+  std::int64_t version = -1;
+  std::unordered_map<std::int32_t, SubscriberPtr> by_sid;
+};
+using SubscriberSetPtr = std::shared_ptr<const SubscriberSet>;
+
+}  // namespace eventhub

@@ -1,0 +1,58 @@
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "eventhub/core/async.hpp"
+#include "eventhub/core/config.hpp"
+#include "eventhub/core/metrics.hpp"
+
+namespace eventhub::http {
+
+// A request that passed the gate (src/http/gate.cpp): one Host, no smuggling, within all limits. Views live
+// until the handler's task ends.
+struct Request {
+  std::string_view method;
+  std::string_view path;   // without the query, percent-encoding kept
+  std::string_view query;  // after '?', may be empty
+  std::string_view body;
+  std::vector<std::pair<std::string_view, std::string_view>> headers;
+
+  // First value of a header, case-insensitive; nullptr data when absent.
+  std::string_view header(std::string_view name) const;
+  std::size_t count(std::string_view name) const;
+};
+
+struct Response {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string headers;  // further complete lines, each ending in \r\n
+  std::string body;
+  bool close = false;
+};
+
+using Handler = std::function<Task<Response>(const Request&)>;
+// Builds the answer for a request that is refused before routing (400, 408, 413, 414, 417, 431, 501, 503).
+using Refusal = std::function<Response(int status, std::string_view detail)>;
+
+// HTTP/1.1 on Beast's parsers fed by our own reads, one write per answer, sequential per connection.
+class Server {
+ public:
+  Server(Executor executor, const ServerConfig& config, Handler handler, Refusal refusal,
+         Metrics& metrics);
+  ~Server();
+  // Binds and listens; throws std::system_error with address and port in its text. Returns the port.
+  std::uint16_t listen();
+  // Accepts until stop(); returns when all connections are closed (idle ones at once, others after
+  // their answer).
+  Task<void> run();
+  void stop();
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace eventhub::http

@@ -1,0 +1,27 @@
+#pragma once
+#include <stdexcept>
+#include <string>
+
+namespace eventhub::pg {
+
+// A failed statement or connection. `sqlstate` is empty when the server said nothing.
+class Error : public std::runtime_error {
+ public:
+  Error(std::string message, std::string state, bool lost, bool unknown)
+      : std::runtime_error(std::move(message)),
+        sqlstate(std::move(state)),
+        connection_lost(lost),
+        outcome_unknown(unknown) {}
+  std::string sqlstate;
+  bool connection_lost;  // the connection must not be used again
+  bool outcome_unknown;  // the commit may or may not have happened
+
+  // Classes 21, 22, 23: this data is at fault, not the database; the batch may be split.
+  bool bad_data() const {
+    return sqlstate.size() == 5 && sqlstate[0] == '2' && sqlstate[1] >= '1' && sqlstate[1] <= '3';
+  }
+  // Class 23514 raised by tuple routing: no partition for this row yet.
+  bool missing_partition() const;
+};
+
+}  // namespace eventhub::pg
