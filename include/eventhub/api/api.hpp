@@ -14,8 +14,8 @@ struct Health {
   bool migrated = false;
 };
 
-// Routes of the process: /health, /livez, /readyz and /metrics on every role, POST /events when `ingest` is
-// given (404 with a hint otherwise).
+// Routes of the process: /health, /livez, /readyz and /metrics on every role, POST /events when
+// `ingest` is given (404 with a hint otherwise).
 http::Handler make_handler(store::Context& context, store::Ingest* ingest, Health& health);
 http::Refusal make_refusal();
 

@@ -141,6 +141,10 @@ using Environment = std::map<std::string, std::string>;
 Config load_config(const std::map<std::string, std::string>& flags, const Environment& environment,
                    const std::string& file, std::vector<std::string>& warnings);
 
+// How many database connections the roles of `config` need: api 2, fanout 2, dispatcher 3, cleanup 1, and 4 for
+// every process (wakeups 2, pool 2). load_config refuses a smaller database.connections_max.
+int connections_needed(const Config& config);
+
 // Every option with its effective value as TOML, secrets redacted (`eventhubd config`).
 std::string print_config(const Config& config);
 // config/eventhub.toml and docs/configuration.md, from the table.

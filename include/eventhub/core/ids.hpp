@@ -32,7 +32,7 @@ struct MessageRef {
   auto operator<=>(const MessageRef&) const = default;
 };
 
-// The message id is a reversible UUID version 8: 56 bits of event_seq, 31 of sid, 35 of a hash of the
+// The message id is a reversible UUID version 8: 56 bits of event_seq, 31 of sid, 31 of a hash of the
 // event's id, so GET by id needs no index and a guessed id does not match.
 Uuid message_id(MessageRef ref, const Uuid& event_id);
 // Undoes message_id; nullopt for a UUID of another kind. Compare message_id(ref, event.id) afterwards.

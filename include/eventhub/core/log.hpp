@@ -1,12 +1,14 @@
 #pragma once
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 // Structured logs: a constant message and named fields. Never blocks: when stdout is a full pipe lines are
-// dropped and counted (log_dropped_total). Secrets never reach it; values are escaped.
+// dropped and counted (eventhub_log_dropped_lines_total). Secrets never reach it; values are escaped.
 namespace eventhub::log {
 
 enum class Level { trace, debug, info, warn, error };
@@ -15,10 +17,20 @@ enum class Format { text, json };
 struct Field {
   template <class T>
   Field(std::string_view field_name, const T& field_value)
-      : name(field_name), value(fmt::format("{}", field_value)) {}
+      : name(field_name), value(fmt::format("{}", field_value)), bare(is_bare<T>(value)) {}
   std::string_view name;
   std::string value;
+  bool bare;  // a number or boolean: no quotes in JSON
+
+ private:
+  template <class T>
+  static bool is_bare(const std::string& text) {
+    if constexpr (std::is_floating_point_v<T>) return text.find_first_of("in") == text.npos;
+    return std::is_arithmetic_v<T> && !std::is_same_v<T, char>;  // "inf" and "nan" are no JSON numbers
+  }
 };
+
+std::string_view to_string(Level level);
 
 void configure(Level level, Format format, std::size_t buffer_bytes_max);
 bool enabled(Level level);

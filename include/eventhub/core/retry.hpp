@@ -15,6 +15,8 @@ struct AttemptResult {
     refused,        // egress policy: nothing was sent
   };
   Kind kind = Kind::network_error;
+  // False only when it is certain that no byte of the request left this process.
+  bool sent = true;
   int status = 0;
   std::string error;                     // short, for people; empty when 2xx
   std::optional<Millis> retry_after;     // the receiver's wish, parsed
@@ -24,8 +26,11 @@ struct AttemptResult {
 
 struct Verdict {
   Outcome outcome = Outcome::delivered;
-  Millis wait{0};          // only for Outcome::retry
-  std::string reason;      // only for dead letters: `retries_exhausted`, `rejected`, `redirect`, …
+  Millis wait{0};                 // only for Outcome::retry
+  // Only for dead letters: `retries_exhausted`, `rejected` (4xx), `redirect` (3xx), `gone` (410),
+  // `blocked_by_policy`; and at most once: `at_most_once`, `unknown_outcome`, `not_sent`.
+  std::string reason;
+  std::string detail;             // the reason as a sentence for people, with the last error
   bool pause_subscriber = false;  // 410
 };
 

@@ -8,8 +8,8 @@
 
 namespace eventhub::http {
 
-// SHA-256 over the parts, each preceded by its length (so that ("ab","c") and ("a","bc") differ), cut to
-// 128 bits.
+// SHA-256 over the parts, each preceded by its length (so that ("ab","c") and ("a","bc") differ),
+// cut to 128 bits.
 Uuid digest128(std::initializer_list<std::string_view> parts);
 
 }  // namespace eventhub::http

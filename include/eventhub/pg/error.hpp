@@ -15,6 +15,10 @@ class Error : public std::runtime_error {
   std::string sqlstate;
   bool connection_lost;  // the connection must not be used again
   bool outcome_unknown;  // the commit may or may not have happened
+  // What the server said, for people (the first line only; details may hold payloads), and the name
+  // of the violated constraint. Empty when there is none.
+  std::string server_message;
+  std::string constraint;
 
   // Classes 21, 22, 23: this data is at fault, not the database; the batch may be split.
   bool bad_data() const {

@@ -28,8 +28,8 @@ class Result {
   std::int64_t i64(int row, int column) const;  // also numeric-free counts: int8 columns only
   double f64(int row, int column) const;
   bool boolean(int row, int column) const;
-  std::string_view text(int row, int column) const;  // text, varchar, json, bytea: the raw bytes
-  std::string_view jsonb(int row, int column) const; // text of a jsonb
+  std::string_view text(int row, int column) const;   // text, varchar, json, bytea: the raw bytes
+  std::string_view jsonb(int row, int column) const;  // text of a jsonb
   Uuid uuid(int row, int column) const;
   Time timestamp(int row, int column) const;
   std::optional<std::string> optional_text(int row, int column) const;

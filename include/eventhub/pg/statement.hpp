@@ -11,14 +11,15 @@
 
 namespace eventhub::pg {
 
-// A named statement: the name is the prepared statement's name and the metric's label. Prepared at first
-// use on each connection. Two statements with one name must have one text.
+// A named statement: the name is the prepared statement's name and the metric's label. Prepared at
+// first use on each connection. Two statements with one name must have one text.
 struct Statement {
   std::string name;
   std::string text;
 };
 
-// Binary parameters in order ($1, $2, …). Types are given by the value, so `text` never becomes SQL.
+// Binary parameters in order ($1, $2, …). Types are given by the value, so `text` never becomes
+// SQL.
 class Params {
  public:
   Params& i16(std::optional<std::int16_t> value);

@@ -30,9 +30,9 @@ enum class AcceptError {
 
 using AcceptResult = std::variant<Accepted, AcceptError>;
 
-// Group commit: joins the requests that arrive while a commit is under way and writes them with the next,
-// under the ordering lock, so that event_seq is the order of acceptance. Resumes a caller when its event is
-// committed. Bounds: batch rows and bytes, queue bytes.
+// Group commit: joins the requests that arrive while a commit is under way and writes them with the
+// next, under the ordering lock, so that event_seq is the order of acceptance. Resumes a caller
+// when its event is committed. Bounds: batch rows and bytes, queue bytes.
 class Ingest {
  public:
   explicit Ingest(Context& context);

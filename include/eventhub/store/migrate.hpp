@@ -19,9 +19,10 @@ const std::vector<Migration>& migrations();
 // The whole schema as SQL (`eventhubd migrate --print`).
 std::string schema_sql(std::string_view schema);
 
-// Brings the schema to head under an advisory lock, each migration in one transaction (kill -9 safe). Throws
-// std::runtime_error when the database is newer than this binary, a checksum differs or the encoding is not
-// UTF8. Returns how many were applied. `partition_rows` is fixed by the first.
+// Brings the schema to head under an advisory lock, each migration in one transaction (kill -9
+// safe). Throws std::runtime_error when the database is newer than this binary, a checksum differs
+// or the encoding is not UTF8. Returns how many were applied. `partition_rows` is fixed by the
+// first.
 Task<int> migrate(Database& database, std::int64_t partition_rows);
 // Throws unless the schema is at head.
 Task<void> check_schema(Database& database);

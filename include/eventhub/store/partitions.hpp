@@ -19,14 +19,17 @@ struct Partition {
 class Partitions {
  public:
   explicit Partitions(Database& database) : database_(database) {}
-  // The partition that holds `event_seq`; reloads when unknown; nullopt when there is none (dropped, or not
-  // made yet).
+  // The partition that holds `event_seq`; reloads when unknown; nullopt when there is none
+  // (dropped, or not made yet).
   Task<std::optional<Partition>> find(std::int64_t event_seq);
-  // As find, but from the cache only.
+  // As find, but from the cache only. A partition dropped by another process is still in it: after
+  // SQLSTATE 42P01 call reload().
   std::optional<Partition> cached(std::int64_t event_seq) const;
-  // The partition with the lowest `lower` greater than or equal to `event_seq` (after a dropped range).
+  // The partition with the lowest `lower` greater than or equal to `event_seq` (after a dropped
+  // range).
   Task<std::optional<Partition>> next_from(std::int64_t event_seq);
-  // Makes partitions until one holds `event_seq` and the next one exists too. Safe against others (advisory lock).
+  // Makes partitions until one holds `event_seq` and the next one exists too. Safe against others
+  // (advisory lock).
   Task<void> ensure(std::int64_t event_seq);
   // Cheap: starts ensure() in the background when `event_seq` is in the last known partition.
   void saw(std::int64_t event_seq);
@@ -34,6 +37,8 @@ class Partitions {
   const std::vector<Partition>& all() const { return partitions_; }
 
  private:
+  Task<void> ensure_later(std::int64_t event_seq);
+  Task<void> load(pg::Connection& connection);
   Database& database_;
   std::vector<Partition> partitions_;  // ascending
   bool ensuring_ = false;

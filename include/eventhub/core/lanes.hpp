@@ -1,0 +1,127 @@
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eventhub/core/lane_ops.hpp"
+#include "eventhub/core/subscriber.hpp"
+
+// Who may go now. A state machine without I/O that decides for the shards of one process which message is sent
+// next, what waits and why, what is written and in which order. RAM is a cache of the database:
+//   open messages = { event_seq > lwm of their shard, no final attempt } + parked + redeliveries.
+// The rules it keeps are numbered in docs/architecture.md ("Parking"); test/unit/core/lanes_model_test.cpp
+// drives it against a model of the database with random interleavings and crashes.
+namespace eventhub {
+
+struct LanesConfig {
+  int queue_rows_max = 200'000;  // records in memory: the feed stops here; at 3/4 the longest waiting spill
+  int load_rows = 256;           // rows fetched from `parked` for one lane at a time
+  int lane_rows_spill = 1'000;   // a keyed lane longer than this may be spilled alone
+  Millis park_after{60'000};
+  Millis lwm_interval{2'000};
+  Millis takeover_extra{4'000};  // send_lease + margin
+  Millis default_timeout{10'000};
+};
+
+// A message as the feed read it; attempts and the rest only in a rebuild.
+struct FedMessage {
+  Message message;
+  std::int16_t attempt = 0;  // attempts recorded so far
+  bool started = false;      // the last of them has no result
+  std::optional<Time> due_at;
+};
+
+// How a shard was got.
+struct Takeover {
+  std::int16_t shard = 0;
+  std::int64_t lwm = 0;
+  bool wait = false;     // unclean, from another process: keyed messages wait out what may be in the air
+  bool careful = false;  // crash loop: one send at a time, `started` committed before each
+  std::vector<std::int32_t> parked_sids;  // subscribers with rows of `parked` in it
+  std::vector<LoadedMessage> blocking;    // dead letters that block their key (on_dead = block)
+};
+
+// Permission to send one message now.
+struct Start {
+  MessageRef ref;
+  LaneId lane;
+  std::int16_t attempt = 0;  // number of this attempt, from 1
+  bool redelivery = false;
+  std::uint32_t epoch = 0;  // of the ownership; hand it back with the result
+  SubscriberPtr subscriber;
+};
+
+// What came of it.
+struct Ended {
+  Outcome outcome = Outcome::delivered;
+  Millis wait{0};  // Outcome::retry
+  std::int16_t http_status = 0;
+  Millis duration{0};
+  Time attempted_at;
+  std::string error, response, reason;
+};
+
+struct LanesCounts {
+  std::size_t records = 0;
+  std::size_t in_flight = 0;
+  std::size_t blocked_keys = 0;
+  std::vector<std::pair<WaitReason, std::size_t>> waiting;
+  std::vector<std::pair<Uuid, std::size_t>> pending;  // per subscriber
+  std::optional<Millis> oldest_age;  // since the oldest open message in memory was read
+};
+
+class Lanes {
+ public:
+  Lanes(const LanesConfig& config, const Clock& clock);
+  ~Lanes();
+
+  // ── ownership ──
+  // Forget everything but what is in the air: after a lost session.
+  void reset();
+  void acquire(const Takeover& takeover);
+  // Stop starting and feeding the shard; drained() tells when nothing is in the air or uncommitted.
+  void begin_release(std::int16_t shard);
+  bool drained(std::int16_t shard) const;
+  void release(std::int16_t shard);
+  bool owns(std::int16_t shard) const;
+
+  void set_subscribers(SubscriberSetPtr subscribers);
+
+  // ── feed ──
+  bool wants_feed() const;
+  // Applies a window: every open message of `shards` up to `window_end`, ascending.
+  void feed(const std::vector<FedMessage>& messages, const std::vector<std::int16_t>& shards,
+            std::int64_t window_end);
+
+  // ── send ──
+  // The next message to send, or nullopt. Fair over subscribers, within their caps.
+  std::optional<Start> next();
+  void ended(const Start& start, Ended ended);
+  // The attempt was not made (the lease to send ran out): the message is as before.
+  void not_sent(const Start& start);
+  // From now on next() only gives what is already marked `started` in the database.
+  void begin_drain();
+
+  // ── write ──
+  // Takes up to `rows` queued operations, in order.
+  std::vector<LaneOp> take_ops(std::size_t rows);
+  bool has_ops() const;
+  void committed(const LaneOp& op, const LaneAnswer& answer);
+
+  // ── time ──
+  // Moves low waters, parks what waits long, spills, drains; call every 100..1000 ms.
+  void tick();
+  // When next() could have more without any call; at most one second ahead.
+  Mono next_due() const;
+  void poll_requests();                      // redeliveries and discards
+  void expire_below(std::int64_t event_seq);
+
+  LanesCounts counts() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,26 @@
+#pragma once
+#include <memory>
+#include <string>
+
+#include "database_check.hpp"
+#include "eventhub/api/api.hpp"
+
+namespace eventhub::api {
+
+// What the handlers share. Outlives the server's connections by shared_ptr.
+struct Api {
+  store::Context& context;
+  store::Ingest* ingest;  // nullptr: this process has no api role
+  Health& health;
+  std::shared_ptr<DatabaseCheck> database;
+};
+using ApiPtr = std::shared_ptr<Api>;
+
+// The handlers, by resource. `request` lives until the task ends.
+Task<http::Response> post_event(ApiPtr api, const http::Request& request);   // events.cpp
+Task<http::Response> get_health(ApiPtr api, const http::Request& request);   // health.cpp
+Task<http::Response> get_livez(ApiPtr api, const http::Request& request);    // health.cpp
+Task<http::Response> get_readyz(ApiPtr api, const http::Request& request);   // health.cpp
+Task<http::Response> get_metrics(ApiPtr api, const http::Request& request);  // health.cpp
+
+}  // namespace eventhub::api

@@ -1,0 +1,53 @@
+// POST /events: headers, body (core/json_event.cpp), then store::Ingest, which returns when the
+// event is committed. Answers are made by respond.cpp.
+#include "api_impl.hpp"
+#include "eventhub/http/digest.hpp"
+#include "request_headers.hpp"
+#include "respond.hpp"
+
+namespace eventhub::api {
+namespace {
+
+// One scope for all producers while there are no API keys.
+constexpr std::string_view kScope;
+
+store::IdempotencyKey key_of(std::string_view key, const NewEvent& event) {
+  return {http::digest128({kScope, key}),
+          http::digest128({event.event_type, event.version, event.organization_id.value_or(""),
+                           event.user_id.value_or(""), event.payload})};
+}
+
+}  // namespace
+
+Task<http::Response> post_event(ApiPtr api, const http::Request& request) {
+  const Mono begun = api->context.clock.mono();
+  if (api->ingest == nullptr) {
+    co_return problem(404, "this process does not accept events; it runs without the role api");
+  }
+  if (api->health.draining) {
+    auto response = unavailable("this process is stopping; try again");
+    response.close = true;
+    co_return response;
+  }
+  if (!is_json(request)) co_return problem(415, "the Content-Type must be application/json");
+  auto key = idempotency_key(request);
+  if (const auto* error = std::get_if<InputError>(&key)) co_return problem(400, error->detail);
+
+  const auto depth = static_cast<std::size_t>(api->context.config.ingest.json_depth_max);
+  auto parsed = parse_new_event(request.body, depth);
+  if (const auto* error = std::get_if<InputError>(&parsed)) co_return invalid(*error);
+  auto& event = std::get<NewEvent>(parsed);
+  event.traceparent = traceparent(request);
+
+  std::optional<store::IdempotencyKey> hashed;
+  if (const auto& text = std::get<0>(key)) hashed = key_of(*text, event);
+  const std::string type = event.event_type;
+  const auto result = co_await api->ingest->accept(std::move(event), hashed);
+  if (const auto* error = std::get_if<store::AcceptError>(&result)) co_return not_accepted(*error);
+  const auto& done = std::get<store::Accepted>(result);
+  if (!done.replayed) api->context.metrics.event_received(type);
+  const auto latency = api->context.clock.mono() - begun;
+  co_return accepted(done, std::chrono::duration_cast<Millis>(latency));
+}
+
+}  // namespace eventhub::api

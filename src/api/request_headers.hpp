@@ -1,0 +1,24 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "eventhub/core/json.hpp"
+#include "eventhub/http/server.hpp"
+
+namespace eventhub::api {
+
+// Reading of the request headers that POST /events knows. Pure.
+
+// Whether the body may be read as JSON: application/json with any parameters, or no Content-Type at
+// all.
+bool is_json(const http::Request& request);
+
+// The key of Idempotency-Key and X-Idempotency-Key (bare or as a quoted string of RFC 9651): all
+// that are present must agree. nullopt when there is none.
+std::variant<std::optional<std::string>, InputError> idempotency_key(const http::Request& request);
+
+// A valid W3C trace context as version 00; nullopt for none, several or an invalid one.
+std::optional<std::string> traceparent(const http::Request& request);
+
+}  // namespace eventhub::api

@@ -1,0 +1,147 @@
+// Statuses, bodies and headers of the API's answers, in one place. No answer repeats what the
+// client sent.
+#include "respond.hpp"
+
+#include <fmt/format.h>
+
+#include "eventhub/api/api.hpp"
+
+namespace eventhub::api {
+namespace {
+
+constexpr std::string_view kHeaders =
+    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+constexpr std::string_view kRetryAfter = "Retry-After: 1\r\n";
+
+http::Response answer(int status, std::string_view type, std::string body) {
+  http::Response response;
+  response.status = status;
+  response.content_type = type;
+  response.headers = kHeaders;
+  response.body = std::move(body);
+  return response;
+}
+
+std::string_view title(int status) {
+  switch (status) {
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 415:
+      return "Unsupported Media Type";
+    case 417:
+      return "Expectation Failed";
+    case 422:
+      return "Unprocessable Content";
+    case 429:
+      return "Too Many Requests";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 501:
+      return "Not Implemented";
+    case 503:
+      return "Service Unavailable";
+    case 505:
+      return "HTTP Version Not Supported";
+    default:
+      return status < 500 ? "Client Error" : "Internal Server Error";
+  }
+}
+
+// `more`: further members, beginning with a comma.
+http::Response problem_with(int status, std::string_view detail, std::string_view more) {
+  std::string body = fmt::format(R"({{"type":"about:blank","title":"{}","status":{},"detail":)",
+                                 title(status), status);
+  append_json_string(body, detail);
+  body += R"(,"error":)";
+  append_json_string(body, detail);
+  body += more;
+  body += '}';
+  return answer(status, "application/problem+json", std::move(body));
+}
+
+http::Response retry_later(std::string_view detail, std::string_view more) {
+  auto response = problem_with(503, detail, more);
+  response.headers += kRetryAfter;
+  return response;
+}
+
+}  // namespace
+
+http::Response json(int status, std::string body) {
+  return answer(status, "application/json", std::move(body));
+}
+
+http::Response plain(int status, std::string body) {
+  return answer(status, "text/plain; charset=utf-8", std::move(body));
+}
+
+http::Response problem(int status, std::string_view detail) {
+  return problem_with(status, detail, {});
+}
+
+http::Response invalid(const InputError& error) {
+  std::string errors = R"(,"errors":[{"detail":)";
+  append_json_string(errors, error.detail);
+  errors += R"(,"pointer":)";
+  append_json_string(errors, error.pointer);
+  errors += "}]";
+  return problem_with(400, error.detail, errors);
+}
+
+http::Response method_not_allowed(std::string_view allow) {
+  auto response = problem(405, "this path does not know this method; see the header Allow");
+  response.headers += fmt::format("Allow: {}\r\n", allow);
+  return response;
+}
+
+http::Response unavailable(std::string_view detail) {
+  return retry_later(detail, {});
+}
+
+http::Response accepted(const store::Accepted& event, std::chrono::milliseconds latency) {
+  auto response =
+      json(event.replayed ? 200 : 202,
+           fmt::format(R"({{"event_id":"{}","message":"{}","latency_ms":{}}})",
+                       to_string(event.event_id),
+                       event.replayed ? "Event already exists" : "Event accepted for processing",
+                       latency.count()));
+  if (event.replayed) response.headers += "Idempotency-Replayed: true\r\n";
+  return response;
+}
+
+http::Response not_accepted(store::AcceptError error) {
+  switch (error) {
+    case store::AcceptError::overloaded:
+      return unavailable("too many events are waiting to be stored; try again later");
+    case store::AcceptError::unknown_outcome:
+      return retry_later(
+          "the database connection was lost while the event was stored: it may be stored or not; "
+          "send it again with the same idempotency key",
+          R"(,"retry_with_same_idempotency_key":true)");
+    case store::AcceptError::key_reused:
+      return problem(422, "this idempotency key was used before with a different request");
+    case store::AcceptError::refused:
+      return problem(400, "the database refuses to store this event");
+    case store::AcceptError::unavailable:
+      break;
+  }
+  return unavailable("the database is not available; nothing was stored; try again later");
+}
+
+http::Refusal make_refusal() {
+  return [](int status, std::string_view detail) {
+    return status == 503 ? unavailable(detail) : problem(status, detail);
+  };
+}
+
+}  // namespace eventhub::api

@@ -1,0 +1,31 @@
+#pragma once
+#include <array>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "api_impl.hpp"
+
+namespace eventhub::api {
+
+// A path and method of the API. The path is also the metric's label: never what the client sent.
+struct Route {
+  std::string_view method;
+  std::string_view path;
+  Task<http::Response> (*handler)(ApiPtr api, const http::Request& request);
+};
+std::span<const Route> routes();
+
+// The route, or how to refuse: 404, 405 with the methods of the path, 501 for a method HTTP does
+// not have.
+struct Match {
+  const Route* route = nullptr;
+  int refusal = 0;
+  std::string_view label = "unmatched";
+  std::string allow;
+};
+Match find_route(std::string_view method, std::string_view path);
+// A method's name for metrics: one of HTTP's, else "other".
+std::string_view method_label(std::string_view method);
+
+}  // namespace eventhub::api

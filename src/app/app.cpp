@@ -1,0 +1,62 @@
+// run_hub: the private PostgreSQL when wanted, then the hub (hub.cpp), then the exit code.
+#include "eventhub/app/app.hpp"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <memory>
+
+#include "app/hub.hpp"
+#include "eventhub/core/log.hpp"
+#include "eventhub/store/embedded.hpp"
+
+namespace eventhub {
+namespace {
+
+constexpr int kFlushMillis = 1'000;
+
+void name_worker(Config& config) {
+  if (!config.worker_id.empty()) return;
+  char host[256] = "localhost";
+  ::gethostname(host, sizeof host - 1);
+  config.worker_id = std::string(host) + ":" + std::to_string(::getpid());
+}
+
+// What did not end in time still refers to its hub, which therefore lives as long as the process.
+app::Hub* abandoned = nullptr;
+
+int run_with_database(Config config) {
+  auto hub = std::make_unique<app::Hub>(std::move(config));
+  try {
+    const int code = hub->run();
+    if (!hub->finished()) abandoned = hub.release();
+    return code;
+  } catch (...) {
+    abandoned = hub.release();
+    throw;
+  }
+}
+
+}  // namespace
+
+int run_hub(Config config) {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGHUP, SIG_IGN);
+  name_worker(config);
+  std::unique_ptr<store::EmbeddedPostgres> embedded;
+  try {
+    if (config.embedded.enabled) {
+      embedded = store::EmbeddedPostgres::start(config.embedded);
+      config.database = embedded->connection(config.database);
+    }
+    return run_with_database(std::move(config));
+  } catch (const ConfigError&) {
+    throw;
+  } catch (const std::exception& error) {
+    log::error("eventhubd cannot run", {{"reason", error.what()}});
+    log::flush(kFlushMillis);
+    return 1;
+  }
+}
+
+}  // namespace eventhub

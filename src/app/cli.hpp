@@ -1,0 +1,27 @@
+#pragma once
+#include <map>
+#include <string>
+#include <variant>
+
+#include "app/listen.hpp"
+
+namespace eventhub::app {
+
+enum class Command { run, migrate, config, listen, version, healthcheck };
+
+// What was asked for. `flags` are settings by option name, for load_config.
+struct CommandLine {
+  Command command = Command::run;
+  std::map<std::string, std::string> flags;
+  std::string config_file;
+  bool migrate_print = false;
+  bool config_defaults = false;
+  bool config_reference = false;
+  std::string health_url;
+  ListenOptions listen;
+};
+
+// The command line, or the exit code when it was answered already (--help, a mistake).
+std::variant<CommandLine, int> parse_command_line(int argc, char** argv);
+
+}  // namespace eventhub::app

@@ -1,0 +1,10 @@
+#pragma once
+#include <string>
+
+namespace eventhub::app {
+
+// GET `url` (http only); 0 when it is answered 200 within three seconds, else 1 with a line on
+// stderr.
+int healthcheck(const std::string& url);
+
+}  // namespace eventhub::app

@@ -1,0 +1,150 @@
+// A hub process: builds what the roles share, then prepare -> start -> watch. Draining is in
+// drain.cpp. Calls the roles (api, fanout, dispatcher, cleanup) and store::Ingest.
+#include "app/hub.hpp"
+
+#include <unistd.h>
+
+#include "app/migrate.hpp"
+#include "eventhub/cleanup/cleanup.hpp"
+#include "eventhub/core/log.hpp"
+#include "eventhub/dispatcher/dispatcher.hpp"
+#include "eventhub/fanout/fanout.hpp"
+
+namespace eventhub::app {
+namespace {
+
+constexpr Millis kWatchEvery{1'000};
+// A loop that is held up for so long hurts every latency promise; it is worth a line in the log.
+constexpr Millis kLoopLagWorthTelling{500};
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += (text.empty() ? "" : ",") + word;
+  return text;
+}
+
+std::unique_ptr<store::Ingest> make_ingest(const Config& config, store::Context& shared) {
+  return config.has_role("api") ? std::make_unique<store::Ingest>(shared) : nullptr;
+}
+
+std::vector<std::unique_ptr<store::Role>> make_roles(store::Context& shared) {
+  std::vector<std::unique_ptr<store::Role>> roles;
+  if (shared.config.has_role("fanout")) roles.push_back(make_fanout(shared));
+  if (shared.config.has_role("dispatcher")) roles.push_back(make_dispatcher(shared));
+  if (shared.config.has_role("cleanup")) roles.push_back(make_cleanup(shared));
+  return roles;
+}
+
+}  // namespace
+
+Hub::Hub(Config config)
+    : config_(std::move(config)),
+      signals_(context_),
+      metrics_(static_cast<std::size_t>(config_.metrics_label_values_max)),
+      database_(context_.get_executor(), config_.database, metrics_),
+      node_(uuid_v7(clock_.now())),
+      wakeups_(database_, to_string(node_)),
+      partitions_(database_),
+      subscribers_(database_),
+      shared_{context_.get_executor(),
+              config_,
+              clock_,
+              metrics_,
+              database_,
+              wakeups_,
+              partitions_,
+              subscribers_,
+              node_},
+      ingest_(make_ingest(config_, shared_)),
+      health_{.started = clock_.now()},
+      server_(context_.get_executor(), config_.server,
+              api::make_handler(shared_, ingest_.get(), health_), api::make_refusal(), metrics_),
+      roles_(make_roles(shared_)),
+      stopping_(context_.get_executor()),
+      part_ended_(context_.get_executor()) {}
+
+int Hub::run() {
+  port_ = server_.listen();  // a taken port is told before anything is touched
+  signals_.add(SIGINT);
+  signals_.add(SIGTERM);
+  wait_for_signal();
+  const auto failed = [this](std::exception_ptr error) {
+    over_ = true;
+    try {
+      std::rethrow_exception(error);
+    } catch (const std::exception& what) {
+      fail("the hub", what.what());
+    }
+  };
+  spawn(context_.get_executor(), "hub", live(), failed);
+  while (!over_) context_.run_one();
+  signals_.cancel();
+  context_.run_for(kWatchEvery);  // what was only waiting ends now
+  return exit_code_;
+}
+
+Task<void> Hub::live() {
+  co_await prepare();
+  if (!stop_) {
+    start();
+    co_await watch();
+    co_await drain();
+  }
+  over_ = true;
+}
+
+Task<void> Hub::prepare() {
+  const int applied = co_await prepare_database(database_, config_);
+  if (applied > 0) log::info("schema migrated", {{"migrations", applied}});
+  co_await partitions_.reload();
+  if (partitions_.all().empty()) co_await partitions_.ensure(1);
+  co_await subscribers_.refresh();
+  health_.migrated = true;
+}
+
+void Hub::start() {
+  start_part("wakeups", wakeups_.run());
+  if (ingest_) start_part("ingest", ingest_->run());
+  for (const auto& role : roles_) start_part(std::string(role->name()), role->run());
+  start_part("server", server_.run());
+  log::info("eventhubd started", {{"version", EVENTHUB_VERSION},
+                                  {"port", port_},
+                                  {"roles", joined(config_.roles)},
+                                  {"database", describe(config_.database)},
+                                  {"node", to_string(node_)},
+                                  {"worker", config_.worker_id},
+                                  {"pid", ::getpid()}});
+}
+
+void Hub::start_part(std::string name, Task<void> work) {
+  parts_.push_back(std::make_unique<Part>(Part{.name = std::move(name)}));
+  Part& part = *parts_.back();
+  spawn(context_.get_executor(), part.name, run_part(part, std::move(work)));
+}
+
+// A part that ends before it was told to, with or without an exception, stops the process: half a
+// hub would look alive and do nothing.
+Task<void> Hub::run_part(Part& part, Task<void> work) {
+  try {
+    co_await std::move(work);
+    if (!stop_) fail(part.name, "it ended by itself");
+  } catch (const std::exception& error) {
+    fail(part.name, error.what());
+  }
+  part.ended = true;
+  part_ended_.set();
+}
+
+Task<void> Hub::watch() {
+  while (!stop_) {
+    const Mono before = clock_.mono();
+    const bool woken = co_await stopping_.wait(kWatchEvery);
+    const auto late = std::chrono::duration_cast<Millis>(clock_.mono() - before) - kWatchEvery;
+    if (!woken && late > kLoopLagWorthTelling) {
+      log::warn("the process was held up", {{"milliseconds", late.count()}});
+    }
+    metrics_.log_dropped(log::dropped());
+  }
+}
+
+}  // namespace eventhub::app

@@ -1,0 +1,113 @@
+// The first contact with the database: wait for it a little, migrate it, read its facts
+// (store/migrate, store/database). Used by the hub before its roles start and by `eventhubd
+// migrate`.
+#include "app/migrate.hpp"
+
+#include <boost/asio/io_context.hpp>
+#include <exception>
+#include <iostream>
+
+#include "eventhub/core/metrics.hpp"
+#include "eventhub/store/embedded.hpp"
+#include "eventhub/store/migrate.hpp"
+
+namespace eventhub::app {
+namespace {
+
+constexpr Millis kRetryEvery{200};
+
+// A server that is starting, restarting, full or not there yet; not one that refuses us.
+bool may_come_back(const pg::Error& error) {
+  if (error.sqlstate.empty()) return true;
+  return error.sqlstate == "57P03" || error.sqlstate == "57P01" || error.sqlstate == "53300" ||
+         error.sqlstate.starts_with("08");
+}
+
+std::runtime_error unreachable(const DatabaseConfig& database, const pg::Error& error) {
+  return std::runtime_error(
+      "cannot use PostgreSQL at " + describe(database) + ": " + error.what() +
+      ". Set DB_HOST, DB_NAME, DB_USER and DB_PASSWORD (or DATABASE_URL), or run a private one: "
+      "eventhubd --embedded");
+}
+
+Task<int> bring_to_head(store::Database& database, const Config& config) {
+  int applied = 0;
+  if (config.database.migrate) {
+    applied = co_await store::migrate(database, config.cleanup.partition_rows);
+  }
+  co_await store::check_schema(database);
+  co_await database.load();
+  co_return applied;
+}
+
+}  // namespace
+
+std::string describe(const DatabaseConfig& database) {
+  if (database.url.empty()) {
+    return database.host + ":" + std::to_string(database.port) + " (database " + database.name +
+           ", user " + database.user + ")";
+  }
+  const auto scheme = database.url.find("://");
+  if (scheme == std::string::npos) return "DATABASE_URL";
+  std::string place = database.url.substr(scheme + 3);
+  place = place.substr(0, place.find('?'));
+  const auto at = place.rfind('@');
+  return at == std::string::npos ? place : place.substr(at + 1);
+}
+
+Task<int> prepare_database(store::Database& database, const Config& config) {
+  const SystemClock clock;
+  const Mono deadline = clock.mono() + config.database.connect_timeout;
+  for (;;) {
+    try {
+      const int applied = co_await bring_to_head(database, config);
+      co_return applied;
+    } catch (const pg::Error& error) {
+      if (!may_come_back(error) || clock.mono() >= deadline) {
+        throw unreachable(config.database, error);
+      }
+    }
+    co_await sleep_for(kRetryEvery);
+  }
+}
+
+namespace {
+
+struct MigrateRun {
+  int applied = 0;
+  std::exception_ptr failure;
+};
+
+Task<void> migrate_into(store::Database& database, const Config& config, MigrateRun& run) {
+  run.applied = co_await prepare_database(database, config);
+}
+
+}  // namespace
+
+int run_migrate(const Config& given) {
+  Config config = given;
+  config.database.migrate = true;
+  std::unique_ptr<store::EmbeddedPostgres> embedded;
+  if (config.embedded.enabled) {
+    embedded = store::EmbeddedPostgres::start(config.embedded);
+    config.database = embedded->connection(config.database);
+  }
+  Metrics metrics(1);
+  MigrateRun run;
+  boost::asio::io_context context(1);
+  store::Database database(context.get_executor(), config.database, metrics);
+  const auto failed = [&run](std::exception_ptr error) { run.failure = error; };
+  spawn(context.get_executor(), "migrate", migrate_into(database, config, run), failed);
+  context.run();
+  if (run.failure) std::rethrow_exception(run.failure);
+  std::cout << "schema " << config.database.schema << " at " << describe(config.database)
+            << " is at migration " << store::migrations().back().number << " (" << run.applied
+            << " applied)" << std::endl;
+  return 0;
+}
+
+std::string schema_text(const Config& config) {
+  return store::schema_sql(config.database.schema);
+}
+
+}  // namespace eventhub::app

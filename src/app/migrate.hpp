@@ -1,0 +1,24 @@
+#pragma once
+#include <string>
+
+#include "eventhub/core/async.hpp"
+#include "eventhub/core/config.hpp"
+#include "eventhub/store/database.hpp"
+
+namespace eventhub::app {
+
+// Where the database is, for people: never a password.
+std::string describe(const DatabaseConfig& database);
+
+// Brings the schema to head (database.migrate), or checks that it is, and reads what the process
+// needs to know of the database. Waits up to database.connect_timeout for a server that does not
+// answer yet, then throws std::runtime_error naming it. Returns how many migrations were applied.
+// All references outlive the task.
+Task<int> prepare_database(store::Database& database, const Config& config);
+
+// `eventhubd migrate`: exit code.
+int run_migrate(const Config& config);
+// `eventhubd migrate --print`
+std::string schema_text(const Config& config);
+
+}  // namespace eventhub::app

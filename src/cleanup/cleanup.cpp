@@ -1,0 +1,156 @@
+// The cleanup role: one process at a time keeps house (store::Housekeeping). Every two seconds it
+// looks for dead nodes, which also keeps its lock session alive; every cleanup.interval it does a
+// whole round. A step that fails is logged and left for the next round.
+#include "eventhub/cleanup/cleanup.hpp"
+
+#include <algorithm>
+#include <exception>
+
+#include "eventhub/core/log.hpp"
+#include "eventhub/store/housekeeping.hpp"
+#include "eventhub/store/idempotency_buckets.hpp"
+
+namespace eventhub {
+namespace {
+
+constexpr Millis kTick{2'000};  // the server drops a lock session that is silent for 10 s
+constexpr Millis kBackoffFloor{200}, kBackoffMax{5'000};
+constexpr Millis kRareEvery{60'000};
+
+class Cleanup final : public store::Role {
+ public:
+  explicit Cleanup(store::Context& context) : context_(context), stop_(context.executor) {}
+  std::string_view name() const override { return "cleanup"; }
+  Task<void> run() override;
+  void stop() override;
+
+ private:
+  Task<void> serve();
+  Task<bool> stand_by(store::Housekeeping& house);
+  Task<void> own(store::Housekeeping& house);
+  Task<void> run_once(store::Housekeeping& house);
+  Task<void> step(std::string name, Task<void> work);
+  Task<void> drop(store::Housekeeping& house);
+  Task<void> dead_letters(store::Housekeeping& house);
+  Task<void> idempotency_keys();
+  Task<void> rare(store::Housekeeping& house);
+
+  store::Context& context_;
+  Wakeup stop_;
+  bool stopping_ = false;
+  Mono rare_at_{};
+  Millis backoff_ = kBackoffFloor;
+};
+
+void Cleanup::stop() {
+  stopping_ = true;
+  stop_.set();
+}
+
+Task<void> Cleanup::run() {
+  while (!stopping_) {
+    std::string fault;
+    try {
+      co_await serve();
+    } catch (const std::exception& error) {
+      fault = error.what();
+    }
+    if (fault.empty()) continue;
+    context_.metrics.internal_error("cleanup");
+    log::warn("cleanup lost its database session; beginning anew",
+              {{"error", fault}, {"after_ms", backoff_.count()}});
+    if (!stopping_) co_await stop_.wait(backoff_);
+    backoff_ = std::min(backoff_ * 2, kBackoffMax);
+  }
+}
+
+Task<void> Cleanup::serve() {
+  std::unique_ptr<store::Housekeeping> house = co_await store::Housekeeping::connect(context_);
+  const bool owner = co_await stand_by(*house);
+  if (!owner) co_return;
+  co_await own(*house);
+  co_await house->release();
+}
+
+Task<bool> Cleanup::stand_by(store::Housekeeping& house) {
+  while (!stopping_) {
+    const bool owner = co_await house.try_acquire();
+    backoff_ = kBackoffFloor;
+    if (owner) co_return true;
+    context_.metrics.role_success("cleanup");
+    co_await stop_.wait(kTick);
+  }
+  co_return false;
+}
+
+Task<void> Cleanup::own(store::Housekeeping& house) {
+  log::info("cleanup keeps house", {{"interval_ms", context_.config.cleanup.interval.count()}});
+  Mono round_at{};
+  while (!stopping_) {
+    co_await step("end_dead_sessions", house.end_dead_sessions());
+    const Mono now = context_.clock.mono();
+    if (now - round_at >= context_.config.cleanup.interval) {
+      round_at = now;
+      co_await run_once(house);
+    }
+    backoff_ = kBackoffFloor;
+    context_.metrics.role_success("cleanup");
+    if (!stopping_) co_await stop_.wait(std::min(kTick, context_.config.cleanup.interval));
+  }
+}
+
+Task<void> Cleanup::run_once(store::Housekeeping& house) {
+  co_await step("ensure_partitions", house.ensure_partitions());
+  co_await step("publish_expiry", house.publish_expiry());
+  co_await step("drop_partitions", drop(house));
+  co_await step("dead_letters", dead_letters(house));
+  co_await step("idempotency_keys", idempotency_keys());
+  co_await step("summarize_indexes", house.summarize_indexes());
+  co_await step("export_gauges", house.export_gauges());
+  const Mono now = context_.clock.mono();
+  if (now - rare_at_ < kRareEvery) co_return;
+  rare_at_ = now;
+  co_await step("rare", rare(house));
+}
+
+// Only a lost session ends the round: one bad table must not keep the others dirty.
+Task<void> Cleanup::step(std::string name, Task<void> work) {
+  if (stopping_) co_return;
+  try {
+    co_await std::move(work);
+  } catch (const pg::Error& error) {
+    if (error.connection_lost) throw;
+    context_.metrics.internal_error("cleanup");
+    log::warn("a step of cleanup failed; trying again in the next round",
+              {{"step", name}, {"error", error.what()}});
+  }
+}
+
+Task<void> Cleanup::drop(store::Housekeeping& house) {
+  const int dropped = co_await house.drop_partitions();
+  context_.metrics.batch("dropped_partitions", static_cast<std::size_t>(dropped));
+}
+
+Task<void> Cleanup::dead_letters(store::Housekeeping& house) {
+  const std::int64_t deleted = co_await house.delete_dead_letters();
+  context_.metrics.batch("deleted_dead_letters", static_cast<std::size_t>(deleted));
+}
+
+Task<void> Cleanup::idempotency_keys() {
+  store::Database::Lease lease = co_await context_.database.lease();
+  co_await store::drop_expired_buckets(*lease, context_.database.lock_space(),
+                                       context_.config.ingest.idempotency_ttl);
+}
+
+Task<void> Cleanup::rare(store::Housekeeping& house) {
+  co_await house.forget_nodes();
+  co_await house.delete_redelivery_attempts();
+}
+
+}  // namespace
+
+std::unique_ptr<store::Role> make_cleanup(store::Context& context) {
+  return std::make_unique<Cleanup>(context);
+}
+
+}  // namespace eventhub

@@ -1,0 +1,381 @@
+// Lanes: the public calls, ownership of shards and the feed. Starting is in lanes_start.cpp, answers of the
+// writer in lanes_commit.cpp, parking in lanes_park.cpp.
+#include "eventhub/core/lanes.hpp"
+
+#include <algorithm>
+
+#include "lanes_state.hpp"
+
+namespace eventhub {
+
+// ── lists ──
+
+void RecordList::push_back(Record& record) {
+  record.next = nullptr;
+  (tail ? tail->next : head) = &record;
+  tail = &record;
+  record.listed = true;
+  ++size;
+}
+
+void RecordList::insert_ordered(Record& record) {
+  if (!tail || tail->ref < record.ref) return push_back(record);
+  Record** at = &head;
+  while (*at && (*at)->ref < record.ref) at = &(*at)->next;
+  record.next = *at;
+  *at = &record;
+  record.listed = true;
+  ++size;
+}
+
+void RecordList::remove(Record& record) {
+  Record** at = &head;
+  Record* before = nullptr;
+  while (*at != &record) {
+    before = *at;
+    at = &(*at)->next;
+  }
+  *at = record.next;
+  if (tail == &record) tail = before;
+  record.next = nullptr;
+  record.listed = false;
+  --size;
+}
+
+bool ById::operator()(const Share* a, const Share* b) const {
+  return std::pair(a->shard, a->subscriber->sid) < std::pair(b->shard, b->subscriber->sid);
+}
+
+LaneId Lane::id() const { return {share->shard, share->subscriber->sid, khash}; }
+
+// ── look-ups ──
+
+SubscriberState& Lanes::Impl::subscriber(std::int32_t sid) {
+  const auto [found, made] = subscriber_states.try_emplace(sid);
+  SubscriberState& state = found->second;
+  if (made) {
+    state.sid = sid;
+    const auto row = subscribers->by_sid.find(sid);
+    if (row != subscribers->by_sid.end()) state.row = row->second;
+    update_cap(state);
+  }
+  return state;
+}
+
+Share& Lanes::Impl::share_of(std::int16_t shard, std::int32_t sid) {
+  ShardState& state = shards.at(shard);
+  const auto [found, made] = state.shares.try_emplace(sid);
+  Share& share = found->second;
+  if (made) {
+    share.shard = shard;
+    share.subscriber = &subscriber(sid);
+    share.subscriber->shares.insert(&share);
+    share.unordered.share = &share;
+  }
+  return share;
+}
+
+Lane* Lanes::Impl::find_lane(const LaneId& id) {
+  const auto shard = shards.find(id.shard);
+  if (shard == shards.end()) return nullptr;
+  const auto share = shard->second.shares.find(id.sid);
+  if (share == shard->second.shares.end()) return nullptr;
+  if (!id.khash) return &share->second.unordered;
+  const auto lane = share->second.keyed.find(*id.khash);
+  return lane == share->second.keyed.end() ? nullptr : &lane->second;
+}
+
+Lane& Lanes::Impl::make_lane(const LaneId& id) {
+  Share& share = share_of(id.shard, id.sid);
+  if (!id.khash) return share.unordered;
+  const auto [found, made] = share.keyed.try_emplace(*id.khash);
+  Lane& lane = found->second;
+  if (made) {
+    lane.share = &share;
+    lane.khash = id.khash;
+    lane.source = share.known ? Lane::Source::memory : Lane::Source::unknown;
+  }
+  return lane;
+}
+
+Record* Lanes::Impl::find(const MessageRef& ref) {
+  const auto found = records.find(ref);
+  return found == records.end() ? nullptr : &found->second;
+}
+
+Record& Lanes::Impl::add_record(const MessageRef& ref, Lane& lane, bool redelivery) {
+  Record& record = records[ref];
+  record.ref = ref;
+  record.lane = &lane;
+  record.redelivery = redelivery;
+  ++lane.share->records;
+  return record;
+}
+
+void Lanes::Impl::uncount(Record& record) {
+  if (record.window == 0) return;
+  ShardState& shard = shards.at(record.lane->share->shard);
+  --shard.windows[record.window - shard.first_window].open;
+  record.window = 0;
+}
+
+void Lanes::Impl::erase(Record& record) {
+  uncount(record);
+  Lane& lane = *record.lane;
+  if (record.listed) (record.redelivery ? lane.redeliveries : lane.messages).remove(record);
+  --lane.share->records;
+  const MessageRef ref = record.ref;
+  records.erase(ref);
+}
+
+void Lanes::Impl::erase_if_idle(Lane& lane) {
+  if (!lane.keyed() || lane.source == Lane::Source::parked) return;
+  if (lane.messages.size || lane.redeliveries.size || lane.busy || lane.loading || lane.ready) return;
+  drains.erase(&lane);
+  lane.share->keyed.erase(*lane.khash);
+}
+
+// Due times are wall time in the database and monotonic here.
+Mono Lanes::Impl::mono(Time due) const {
+  const auto wait = due - clock.now();
+  return wait.count() > 0 ? clock.mono() + wait : clock.mono();
+}
+
+Time Lanes::Impl::wall(Mono due) const {
+  const Mono now = clock.mono();
+  if (due <= now) return clock.now();
+  return clock.now() + std::chrono::duration_cast<std::chrono::microseconds>(due - now);
+}
+
+// ── ownership ──
+
+// How long a request of a lost owner may still be in the air, over all subscribers.
+Millis Lanes::Impl::longest_wait() const {
+  Millis longest = config.default_timeout;
+  for (const auto& [sid, row] : subscribers->by_sid) {
+    longest = std::max(longest, row->timeout.value_or(longest));
+  }
+  return longest + config.takeover_extra;
+}
+
+// A process may use floor(cap x owned shards of the subscriber / spread), so that the sum over all
+// processes never exceeds the cap; spread <= cap makes it at least one per owned shard.
+void Lanes::Impl::update_cap(SubscriberState& state) {
+  if (!state.row) return;
+  const int spread = spread_of(state.row->max_in_flight);
+  int owned = 0;
+  for (int i = 0; i < spread; ++i) {
+    const auto shard = shard_of(state.sid, static_cast<std::uint64_t>(i), state.row->max_in_flight);
+    owned += shards.contains(shard) ? 1 : 0;
+  }
+  state.cap = std::max(1, state.row->max_in_flight * owned / spread);
+}
+
+void Lanes::Impl::update_caps() {
+  for (auto& [sid, state] : subscriber_states) update_cap(state);
+}
+
+void Lanes::Impl::forget_shard(ShardState& shard) {
+  for (auto& [sid, share] : shard.shares) {
+    SubscriberState& state = *share.subscriber;
+    state.shares.erase(&share);
+    scans.erase(&share);
+    const auto of_share = [&](const Lane* lane) { return lane->share == &share; };
+    std::erase_if(state.ready, of_share);
+    std::erase_if(drains, of_share);
+    std::erase_if(records, [&](const auto& entry) { return of_share(entry.second.lane); });
+  }
+  std::erase_if(blocked, [&](const auto& entry) { return entry.first.shard == shard.number; });
+}
+
+void Lanes::reset() {
+  Impl& s = *impl_;
+  for (const auto& [ref, record] : s.records) {
+    if (record.state != Record::State::in_air) continue;
+    if (record.lane->keyed()) {
+      ++s.ghost_keys[{ref.sid, *record.lane->khash}];
+    } else {
+      s.ghost_refs.insert(ref);
+    }
+  }
+  ++s.epoch;
+  s.round.clear();
+  s.cleared.clear();
+  s.ops.clear();
+  s.timers = {};
+  s.blocked.clear();
+  s.drains.clear();
+  s.scans.clear();
+  s.records.clear();
+  s.subscriber_states.clear();
+  s.shards.clear();
+  s.in_flight = 0;
+  s.expiring = s.polling = s.discarding = false;
+}
+
+void Lanes::acquire(const Takeover& takeover) {
+  Impl& s = *impl_;
+  ShardState& shard = s.shards[takeover.shard];
+  shard.number = takeover.shard;
+  // A wait that was not over when the session was lost is waited again.
+  const Mono now = s.clock.mono();
+  shard.wait = takeover.wait || now < s.wait_over[takeover.shard];
+  if (shard.wait) s.wait_over[takeover.shard] = now + s.longest_wait();
+  shard.careful = takeover.careful;
+  shard.acquired = shard.lwm_moved = now;
+  shard.lwm = takeover.lwm;
+  for (const std::int32_t sid : takeover.parked_sids) {
+    Share& share = s.share_of(takeover.shard, sid);
+    share.known = false;
+    s.scans.insert(&share);
+    share.unordered.rest = true;
+    s.drains.insert(&share.unordered);
+  }
+  for (const LoadedMessage& dead : takeover.blocking) s.blocked[dead.lane].insert(dead.ref);
+  s.update_caps();
+}
+
+void Lanes::begin_release(std::int16_t shard) { impl_->shards.at(shard).releasing = true; }
+
+bool Lanes::drained(std::int16_t shard) const {
+  const ShardState& state = impl_->shards.at(shard);
+  if (state.in_flight || state.recording) return false;
+  // A hand-over is clean only after the giver's own take-over wait is over.
+  return !state.wait || impl_->clock.mono() >= impl_->wait_over[shard];
+}
+
+void Lanes::release(std::int16_t shard) {
+  Impl& s = *impl_;
+  const auto found = s.shards.find(shard);
+  if (found == s.shards.end()) return;
+  s.forget_shard(found->second);
+  s.shards.erase(found);
+  s.update_caps();
+}
+
+bool Lanes::owns(std::int16_t shard) const { return impl_->shards.contains(shard); }
+
+void Lanes::set_subscribers(SubscriberSetPtr subscribers) {
+  Impl& s = *impl_;
+  if (s.subscribers == subscribers) return;
+  s.subscribers = std::move(subscribers);
+  for (auto& [sid, state] : s.subscriber_states) {
+    const auto row = s.subscribers->by_sid.find(sid);
+    state.row = row == s.subscribers->by_sid.end() ? nullptr : row->second;
+  }
+  s.update_caps();
+  for (auto& [sid, state] : s.subscriber_states) s.consider_all(state);
+}
+
+// ── feed ──
+
+bool Lanes::wants_feed() const {
+  const auto max = static_cast<std::size_t>(impl_->config.queue_rows_max);
+  return impl_->records.size() < max && impl_->ops.size() < max;
+}
+
+void Lanes::Impl::feed_one(const FedMessage& fed, ShardState& shard) {
+  const Message& message = fed.message;
+  if (records.contains(message.ref)) return;
+  Share& share = share_of(message.shard, message.ref.sid);
+  const LaneId id{message.shard, message.ref.sid, message.khash};
+  Lane* existing = find_lane(id);
+  if (share.spilled || (existing && existing->source == Lane::Source::parked)) {
+    return park_directly(fed, share, existing);
+  }
+  Lane& lane = existing ? *existing : make_lane(id);
+  Record& record = add_record(message.ref, lane, false);
+  record.attempt = fed.attempt;
+  record.started = fed.started;
+  if (fed.due_at) record.due = mono(*fed.due_at);
+  record.window = shard.first_window + shard.windows.size() - 1;
+  ++shard.windows.back().open;
+  // An unordered message between retries is in no list: it holds up nobody.
+  const bool later = !lane.keyed() && record.due > clock.mono();
+  if (later) {
+    schedule(record.due, lane, record.ref);
+  } else {
+    lane.messages.insert_ordered(record);
+  }
+  if (!finish_if_spent(record)) consider(lane);
+}
+
+void Lanes::feed(const std::vector<FedMessage>& messages, const std::vector<std::int16_t>& fed_shards,
+                 std::int64_t window_end) {
+  Impl& s = *impl_;
+  const Mono now = s.clock.mono();
+  for (const std::int16_t number : fed_shards) {
+    ShardState& shard = s.shards.at(number);
+    if (shard.windows.empty() || now - shard.windows.back().fed_at > Seconds{1}) {
+      shard.windows.push_back({shard.lwm, 0, now});
+    }
+  }
+  for (const FedMessage& fed : messages) s.feed_one(fed, s.shards.at(fed.message.shard));
+  for (const std::int16_t number : fed_shards) s.shards.at(number).windows.back().end = window_end;
+  s.relieve_memory();
+}
+
+// ── the rest of the public face ──
+
+Lanes::Lanes(const LanesConfig& config, const Clock& clock)
+    : impl_(std::make_unique<Impl>(config, clock)) {}
+Lanes::~Lanes() = default;
+
+void Lanes::begin_drain() { impl_->draining = true; }
+
+std::vector<LaneOp> Lanes::take_ops(std::size_t rows) {
+  std::vector<LaneOp> taken;
+  auto& ops = impl_->ops;
+  const std::size_t count = std::min(rows, ops.size());
+  taken.reserve(count);
+  std::move(ops.begin(), ops.begin() + static_cast<std::ptrdiff_t>(count), std::back_inserter(taken));
+  ops.erase(ops.begin(), ops.begin() + static_cast<std::ptrdiff_t>(count));
+  return taken;
+}
+
+bool Lanes::has_ops() const { return !impl_->ops.empty(); }
+
+void Lanes::poll_requests() {
+  Impl& s = *impl_;
+  if (!s.polling) s.ops.emplace_back(LoadRedeliveries{});
+  if (!s.discarding) s.ops.emplace_back(LoadDiscards{});
+  s.polling = s.discarding = true;
+}
+
+void Lanes::expire_below(std::int64_t event_seq) { impl_->expire = event_seq; }
+
+LanesCounts Lanes::counts() const {
+  Impl& s = *impl_;
+  LanesCounts counts;
+  counts.records = s.records.size();
+  counts.in_flight = s.in_flight;
+  std::map<WaitReason, std::size_t> waiting;
+  const Mono now = s.clock.mono();
+  std::optional<Mono> oldest;
+  for (auto& [number, shard] : s.shards) {
+    for (const Window& window : shard.windows) {
+      if (window.open && (!oldest || window.fed_at < *oldest)) oldest = window.fed_at;
+    }
+  }
+  std::map<std::int32_t, std::size_t> pending;
+  for (const auto& [ref, record] : s.records) {
+    if (record.final_) continue;
+    ++pending[ref.sid];
+    if (record.state != Record::State::waiting) continue;
+    const Record* first = s.candidate(*record.lane);
+    const bool behind = record.lane->keyed() && first && first != &record;
+    const WaitReason why = behind ? WaitReason::order : s.reason(*record.lane, record, now, nullptr);
+    if (why == WaitReason::none) continue;
+    ++waiting[why];
+    if (!behind && record.lane->keyed()) ++counts.blocked_keys;
+  }
+  for (const auto& [sid, count] : pending) {
+    const SubscriberPtr& row = s.subscriber(sid).row;
+    if (row) counts.pending.emplace_back(row->id, count);
+  }
+  counts.waiting.assign(waiting.begin(), waiting.end());
+  if (oldest) counts.oldest_age = std::chrono::duration_cast<Millis>(now - *oldest);
+  return counts;
+}
+
+}  // namespace eventhub

@@ -1,0 +1,255 @@
+// Lanes: parking. Moves low waters past what waits long, spills what memory cannot hold, drains it again.
+// Queues ParkMessage, MoveLowWater and the loads for the writer.
+#include <algorithm>
+
+#include "lanes_state.hpp"
+
+namespace eventhub {
+
+void Lanes::Impl::park(Record& record, WaitReason why) {
+  if (record.parked || record.final_ || record.redelivery) return;
+  // An attempt whose `started` is queued or committed counts, and its mark moves along.
+  const bool started = record.started || record.state == Record::State::starting;
+  const auto attempt = static_cast<std::int16_t>(record.attempt + (started ? 1 : 0));
+  ops.emplace_back(
+      ParkMessage{record.ref, record.lane->id(), attempt, started, wall(record.due), why});
+  record.parked = true;
+  ++record.lane->parks;
+  uncount(record);
+}
+
+void Lanes::Impl::park_directly(const FedMessage& fed, Share& share, Lane* lane) {
+  const SubscriberState& state = *share.subscriber;
+  WaitReason why = WaitReason::memory;
+  if (state.held()) why = state.row->active ? WaitReason::paused : WaitReason::inactive;
+  const LaneId id{share.shard, state.sid, fed.message.khash};
+  ops.emplace_back(ParkMessage{fed.message.ref, id, fed.attempt, fed.started,
+                               fed.due_at.value_or(clock.now()), why});
+  if (!lane) {
+    ++share.parks;
+    return;
+  }
+  ++lane->parks;
+  lane->rest_due = {};
+  set_source(*lane, Lane::Source::parked);
+}
+
+void Lanes::Impl::set_source(Lane& lane, Lane::Source source) {
+  const bool was = lane.source == Lane::Source::parked;
+  const bool is = source == Lane::Source::parked;
+  lane.source = source;
+  if (is != was) lane.share->draining += is ? 1 : std::size_t(-1);
+  if (is) {
+    drains.insert(&lane);
+  } else if (!lane.rest) {
+    drains.erase(&lane);
+  }
+}
+
+// Parks the lane from its head, the one in flight included, and forgets the waiting ones after `keep`.
+void Lanes::Impl::evict(Lane& lane, WaitReason why, MessageRef keep) {
+  std::vector<Record*> of_lane;
+  for (Record* record = lane.messages.head; record; record = record->next) of_lane.push_back(record);
+  if (!lane.keyed()) {
+    for (auto& [ref, record] : records) {
+      const bool elsewhere = record.lane == &lane && !record.listed && !record.redelivery;
+      if (elsewhere) of_lane.push_back(&record);
+    }
+  }
+  for (Record* record : of_lane) {
+    park(*record, why);
+    if (record->state == Record::State::waiting && record->ref > keep) erase(*record);
+  }
+  ++lane.generation;
+  lane.rest_due = {};
+  set_source(lane, Lane::Source::parked);
+}
+
+void Lanes::Impl::spill_share(Share& share, WaitReason why) {
+  share.spilled = true;
+  share.known = false;
+  share.scan_after.reset();
+  share.scan_found = 0;
+  ++share.parks;
+  scans.insert(&share);
+  evict(share.unordered, why, {});
+  for (auto& [khash, lane] : share.keyed) evict(lane, why, {});
+  // Lanes that hold nothing now are found again by the scan of keys.
+  for (auto at = share.keyed.begin(); at != share.keyed.end();) {
+    Lane& lane = at->second;
+    const bool idle = !lane.messages.size && !lane.redeliveries.size && !lane.busy && !lane.ready;
+    if (idle && !lane.loading) {
+      set_source(lane, Lane::Source::memory);
+      drains.erase(&lane);
+      at = share.keyed.erase(at);
+    } else {
+      ++at;
+    }
+  }
+}
+
+// ── low water ──
+
+void Lanes::Impl::move_low_waters(Mono now) {
+  for (auto& [number, shard] : shards) {
+    std::int64_t lwm = shard.lwm;
+    if (!shard.windows.empty() && shard.windows.front().open &&
+        now - shard.windows.front().fed_at > config.park_after) {
+      park_old(shard, now);
+    }
+    while (!shard.windows.empty() && shard.windows.front().open == 0) {
+      lwm = std::max(lwm, shard.windows.front().end);
+      shard.windows.pop_front();
+      ++shard.first_window;
+    }
+    // Kept in one window until it is time to write it down.
+    if (lwm == shard.lwm) continue;
+    if (now - shard.lwm_moved < config.lwm_interval && !shard.releasing) {
+      if (shard.windows.empty() || shard.windows.front().end != lwm) {
+        shard.windows.push_front({lwm, 0, now});
+        --shard.first_window;
+      }
+      continue;
+    }
+    shard.lwm = lwm;
+    shard.lwm_moved = now;
+    ops.emplace_back(MoveLowWater{number, lwm});
+  }
+}
+
+// Whatever has waited for a reason since before the last `park_after` is parked, per key from the head.
+void Lanes::Impl::park_old(ShardState& shard, Mono now) {
+  std::uint64_t last = shard.first_window;
+  for (const Window& window : shard.windows) {
+    if (now - window.fed_at <= config.park_after) break;
+    ++last;
+  }
+  for (auto& [sid, share] : shard.shares) {
+    park_lane_up_to(share.unordered, last, now);
+    for (auto& [khash, lane] : share.keyed) park_lane_up_to(lane, last, now);
+  }
+}
+
+void Lanes::Impl::park_lane_up_to(Lane& lane, std::uint64_t window, Mono now) {
+  const Record* first = candidate(lane);
+  WaitReason why = first ? reason(lane, *first, now, nullptr) : WaitReason::none;
+  if (lane.keyed() && lane.busy) why = WaitReason::order;
+  if (why != WaitReason::none) {
+    for (Record* record = lane.messages.head; record; record = record->next) {
+      if (record->window && record->window < window) park(*record, why);
+    }
+  }
+  if (lane.keyed() || lane.share->records == lane.messages.size) return;
+  // Unordered messages that wait for their retry are in no list.
+  for (auto& [ref, record] : records) {
+    const bool waits = record.lane == &lane && !record.listed && record.window && record.window < window;
+    if (waits && record.state == Record::State::waiting) park(record, WaitReason::retry);
+  }
+}
+
+// ── memory ──
+
+std::size_t Lanes::Impl::waiting_records(Share& share, Mono now, Lane** longest) {
+  const SubscriberState& state = *share.subscriber;
+  if (share.spilled || !state.row) return 0;
+  std::size_t waiting = 0;
+  const auto add = [&](Lane& lane) {
+    const Record* first = candidate(lane);
+    const bool waits = state.held() || state.in_flight >= state.cap || !first ||
+                       (lane.keyed() && lane.busy) ||
+                       reason(lane, *first, now, nullptr) != WaitReason::none;
+    if (!waits || lane.source == Lane::Source::parked) return;
+    waiting += lane.messages.size;
+    if (lane.keyed() && (!*longest || lane.messages.size > (*longest)->messages.size)) *longest = &lane;
+  };
+  std::size_t listed = share.unordered.messages.size;
+  add(share.unordered);
+  for (auto& [khash, lane] : share.keyed) {
+    listed += lane.messages.size;
+    add(lane);
+  }
+  return waiting + (share.records > listed ? share.records - listed : 0);  // + those between retries
+}
+
+void Lanes::Impl::relieve_memory() {
+  const auto max = static_cast<std::size_t>(config.queue_rows_max);
+  if (records.size() < max / 4 * 3) return;
+  const Mono now = clock.mono();
+  for (int round_trips = 0; round_trips < 64 && records.size() > max / 8 * 5; ++round_trips) {
+    Share* victim = nullptr;
+    Lane* lane = nullptr;
+    std::size_t most = max / 1024;
+    for (auto& [number, shard] : shards) {
+      if (shard.releasing) continue;
+      for (auto& [sid, share] : shard.shares) {
+        Lane* longest = nullptr;
+        const std::size_t waiting = waiting_records(share, now, &longest);
+        if (waiting <= most) continue;
+        most = waiting;
+        victim = &share;
+        lane = longest;
+      }
+    }
+    if (!victim) return;
+    const auto least = static_cast<std::size_t>(config.lane_rows_spill);
+    if (lane && lane->messages.size > std::max(most / 2, least)) {
+      evict(*lane, WaitReason::memory, {});
+    } else {
+      spill_share(*victim, WaitReason::memory);
+    }
+  }
+}
+
+// ── draining ──
+
+// Asks for the next parked messages of a lane. False when there is no room or no reason to.
+bool Lanes::Impl::refill(Lane& lane) {
+  const auto max = static_cast<std::size_t>(config.queue_rows_max);
+  const auto rows = static_cast<std::size_t>(config.load_rows);
+  if (lane.loading || shards.at(lane.share->shard).releasing || draining) return false;
+  if (lane.share->subscriber->held() && lane.source != Lane::Source::unknown) return false;
+  const bool probe = lane.source == Lane::Source::unknown;
+  if (!probe && lane.rest_due > clock.mono()) return false;
+  if (!probe && (lane.messages.size >= rows / 2 || records.size() > max / 8 * 7)) return false;
+  std::size_t here = lane.messages.size + lane.busy;
+  if (!lane.keyed()) here = lane.share->records;
+  lane.loading = true;
+  ops.emplace_back(
+      LoadLane{lane.id(), static_cast<int>(here + rows), lane.generation, lane.parks});
+  return true;
+}
+
+void Lanes::Impl::scan(Share& share) {
+  constexpr int kKeys = 100;
+  const auto max = static_cast<std::size_t>(config.queue_rows_max);
+  if (share.scanning || share.subscriber->held() || shards.at(share.shard).releasing) return;
+  if (share.draining > kKeys || records.size() > max / 2) return;
+  share.scanning = true;
+  if (!share.scan_after) share.scan_parks = share.parks;
+  ops.emplace_back(LoadKeys{share.shard, share.subscriber->sid, share.scan_after, kKeys, share.parks});
+}
+
+void Lanes::Impl::drain() {
+  if (draining) return;
+  for (Lane* lane : std::vector<Lane*>(drains.begin(), drains.end())) {
+    if (lane->source == Lane::Source::parked || lane->rest) refill(*lane);
+  }
+  for (Share* share : std::vector<Share*>(scans.begin(), scans.end())) scan(*share);
+  constexpr int kExpired = 1'000;
+  if (expire && !expiring) {
+    expiring = true;
+    ops.emplace_back(LoadExpired{*expire, kExpired});
+    expire.reset();
+  }
+}
+
+void Lanes::tick() {
+  Impl& s = *impl_;
+  const Mono now = s.clock.mono();
+  s.run_timers(now);
+  s.relieve_memory();
+  s.move_low_waters(now);
+  s.drain();
+}
+
+}  // namespace eventhub

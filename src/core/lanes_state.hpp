@@ -1,0 +1,218 @@
+#pragma once
+#include <deque>
+#include <map>
+#include <queue>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "eventhub/core/lanes.hpp"
+
+// The data of Lanes and its moves, shared by lanes*.cpp: Shard > Share (a subscriber within a shard) > Lane
+// (one key, or the unordered ones) > Record (one message).
+namespace eventhub {
+
+struct Lane;
+struct Share;
+
+struct MessageRefHash {
+  std::size_t operator()(const MessageRef& ref) const {
+    return stable_hash(static_cast<std::uint64_t>(ref.event_seq) * 31 +
+                       static_cast<std::uint64_t>(ref.sid));
+  }
+};
+
+struct Record {
+  enum class State : std::uint8_t { waiting, starting, in_air, recording };
+  MessageRef ref;
+  Lane* lane = nullptr;
+  Record* next = nullptr;    // in the lane's list, ascending event_seq
+  Mono due{};                // not before
+  std::uint64_t window = 0;  // of the shard, which counts it; 0 = not counted
+  std::int16_t attempt = 0;  // attempts ended
+  State state = State::waiting;
+  bool listed = false;   // in the lane's list
+  bool parked = false;   // a row of `parked` exists or is queued
+  bool final_ = false;   // its final attempt is queued
+  bool started = false;  // `started` is committed for the coming attempt
+  bool redelivery = false;
+};
+
+struct RecordList {
+  Record* head = nullptr;
+  Record* tail = nullptr;
+  std::size_t size = 0;
+  void push_back(Record& record);
+  void insert_ordered(Record& record);  // by event_seq
+  void remove(Record& record);
+};
+
+struct Lane {
+  // Where the messages of the lane are:
+  enum class Source : std::uint8_t {
+    memory,   // all open ones are records here
+    unknown,  // `parked` may hold older ones: probe before the first start
+    parked,   // all are in `parked`, a prefix of them here; new ones go there too
+  };
+  Share* share = nullptr;
+  std::optional<std::int64_t> khash;
+  RecordList messages;
+  RecordList redeliveries;
+  std::size_t busy = 0;  // in the air or being recorded
+  Source source = Source::memory;
+  bool ready = false;    // in its subscriber's queue
+  bool loading = false;
+  bool rest = false;            // unordered lane: `parked` may hold some that are not here
+  Mono rest_due{};              // when the first of those is due
+  std::uint32_t generation = 0; // of evictions; an older load is thrown away
+  std::uint32_t parks = 0;      // rows parked so far
+  bool keyed() const { return khash.has_value(); }
+  LaneId id() const;
+};
+
+// Order by identity, not by address: a run with one seed is the same everywhere.
+struct ById {
+  bool operator()(const Lane* a, const Lane* b) const { return a->id() < b->id(); }
+  bool operator()(const Share* a, const Share* b) const;
+};
+
+struct SubscriberState {
+  std::int32_t sid = 0;
+  SubscriberPtr row;  // nullptr: deleted
+  int in_flight = 0;
+  int cap = 1;  // this process's part of max_in_flight
+  bool listed = false;
+  std::deque<Lane*> ready;
+  std::set<Share*, ById> shares;
+  bool held() const { return row && (row->paused || !row->active); }
+};
+
+struct Share {
+  std::int16_t shard = 0;
+  SubscriberState* subscriber = nullptr;
+  Lane unordered;
+  std::unordered_map<std::int64_t, Lane> keyed;
+  std::size_t records = 0;
+  bool spilled = false;  // every new message is parked at once
+  bool known = true;     // keys without a lane have nothing parked
+  bool scanning = false;
+  std::optional<std::int64_t> scan_after;
+  std::size_t scan_found = 0;
+  std::uint64_t parks = 0;  // rows parked for keys without a lane
+  std::uint64_t scan_parks = 0;
+  std::size_t draining = 0;  // lanes whose source is `parked`
+};
+
+// Messages read within about a second: counted until they are final or parked.
+struct Window {
+  std::int64_t end = 0;
+  std::size_t open = 0;
+  Mono fed_at;
+};
+
+struct ShardState {
+  std::int16_t number = 0;
+  bool releasing = false, wait = false, careful = false;
+  Mono acquired;
+  std::int64_t lwm = 0;
+  Mono lwm_moved;
+  std::deque<Window> windows;
+  std::uint64_t first_window = 1;
+  int in_flight = 0;
+  std::size_t recording = 0;
+  std::unordered_map<std::int32_t, Share> shares;
+};
+
+struct Lanes::Impl {
+  struct Timer {
+    Mono due;
+    LaneId lane;
+    MessageRef ref;  // an unordered message's retry; event_seq 0: the lane
+    bool operator>(const Timer& other) const { return due > other.due; }
+  };
+  using GhostKey = std::pair<std::int32_t, std::int64_t>;
+
+  Impl(const LanesConfig& settings, const Clock& time) : config(settings), clock(time) {}
+
+  // lanes.cpp: ownership and feed
+  void forget_shard(ShardState& shard);
+  void update_caps();
+  Millis longest_wait() const;
+  void update_cap(SubscriberState& state);
+  SubscriberState& subscriber(std::int32_t sid);
+  Share& share_of(std::int16_t shard, std::int32_t sid);
+  Lane* find_lane(const LaneId& id);
+  Lane& make_lane(const LaneId& id);
+  void feed_one(const FedMessage& fed, ShardState& shard);
+  Record& add_record(const MessageRef& ref, Lane& lane, bool redelivery);
+  Record* find(const MessageRef& ref);
+  void erase(Record& record);
+  void uncount(Record& record);
+  void erase_if_idle(Lane& lane);
+  Time wall(Mono due) const;
+  Mono mono(Time due) const;
+
+  // lanes_start.cpp: who may go
+  WaitReason reason(const Lane& lane, const Record& record, Mono now, Mono* until) const;
+  Record* candidate(const Lane& lane) const;
+  void consider(Lane& lane);
+  void consider_all(SubscriberState& subscriber);
+  void list(SubscriberState& subscriber);
+  std::optional<Start> start(Record& record);
+  void schedule(Mono due, const Lane& lane, MessageRef ref);
+  void run_timers(Mono now);
+  bool ghost(const Lane& lane, const MessageRef& ref) const;
+  void free_ghost(const Start& start);
+
+  // lanes_commit.cpp: what the writer did
+  void attempt_committed(const RecordAttempt& op);
+  void lane_loaded(const LoadLane& op, const LaneAnswer& answer);
+  void keys_loaded(const LoadKeys& op, const LaneAnswer& answer);
+  void redeliveries_loaded(const LaneAnswer& answer);
+  void discards_taken(const LaneAnswer& answer);
+  void expired_loaded(const LaneAnswer& answer);
+  void load_record(const LoadedMessage& row, Lane& lane);
+  // Ends a message without sending it.
+  void finish(Record& record, Outcome outcome, std::string reason, std::string error);
+  bool finish_if_spent(Record& record);
+  void cancel_waiting(Lane& lane);
+
+  // lanes_park.cpp: parking
+  void park(Record& record, WaitReason why);
+  void park_directly(const FedMessage& fed, Share& share, Lane* lane);
+  void evict(Lane& lane, WaitReason why, MessageRef keep);
+  void spill_share(Share& share, WaitReason why);
+  void move_low_waters(Mono now);
+  void park_old(ShardState& shard, Mono now);
+  void park_lane_up_to(Lane& lane, std::uint64_t window, Mono now);
+  void relieve_memory();
+  std::size_t waiting_records(Share& share, Mono now, Lane** longest);
+  bool refill(Lane& lane);
+  void drain();
+  void scan(Share& share);
+  void set_source(Lane& lane, Lane::Source source);
+
+  LanesConfig config;
+  const Clock& clock;
+  std::uint32_t epoch = 1;
+  bool draining = false;
+  SubscriberSetPtr subscribers = std::make_shared<SubscriberSet>();
+  std::map<std::int16_t, ShardState> shards;
+  std::unordered_map<std::int32_t, SubscriberState> subscriber_states;
+  std::unordered_map<MessageRef, Record, MessageRefHash> records;
+  std::deque<SubscriberState*> round;  // subscribers with ready lanes
+  std::deque<Start> cleared;           // `started` committed, may be sent
+  std::deque<LaneOp> ops;
+  std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
+  std::map<LaneId, std::set<MessageRef>> blocked;  // by dead letters, on_dead = block
+  std::set<Lane*, ById> drains;                          // lanes with more in `parked`
+  std::set<Share*, ById> scans;                          // shares whose keys are not known
+  std::map<GhostKey, int> ghost_keys;              // in the air from a former ownership
+  std::set<MessageRef> ghost_refs;
+  std::map<std::int16_t, Mono> wait_over;          // end of the last take-over wait; outlives reset()
+  std::size_t in_flight = 0;
+  std::optional<std::int64_t> expire;
+  bool expiring = false, polling = false, discarding = false;
+};
+
+}  // namespace eventhub

@@ -1,0 +1,79 @@
+// The process's log: level and format, and the one sink on standard output (log_sink.cpp).
+#include "eventhub/core/log.hpp"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+
+#include "core/log_format.hpp"
+#include "core/log_sink.hpp"
+
+namespace eventhub::log {
+namespace {
+
+constexpr std::size_t kBufferBytesMax = 1 << 20;  // until configure()
+constexpr int kExitFlushMs = 500;
+
+std::atomic<Level> least{Level::info};
+std::atomic<Format> format{Format::json};
+
+std::string describe_loss(std::uint64_t lost) {
+  return format_line(format.load(), SystemClock().now(), Level::warn, "log lines dropped",
+                     {{"count", lost}});
+}
+
+// Made by the first line and never destroyed: others may log while the process exits.
+Sink& sink() {
+  static Sink* const made = [] {
+    auto* const fresh = new Sink(STDOUT_FILENO, kBufferBytesMax, describe_loss);
+    std::atexit([] { flush(kExitFlushMs); });
+    return fresh;
+  }();
+  return *made;
+}
+
+}  // namespace
+
+std::string_view to_string(Level level) {
+  switch (level) {
+    case Level::trace:
+      return "trace";
+    case Level::debug:
+      return "debug";
+    case Level::info:
+      return "info";
+    case Level::warn:
+      return "warn";
+    case Level::error:
+      return "error";
+  }
+  return "?";
+}
+
+void configure(Level level, Format lines, std::size_t buffer_bytes_max) {
+  least = level;
+  format = lines;
+  sink().set_bytes_max(buffer_bytes_max);
+}
+
+bool enabled(Level level) {
+  return level >= least.load(std::memory_order_relaxed);
+}
+
+void write(Level level, std::string_view message, std::initializer_list<Field> fields) {
+  if (!enabled(level)) return;
+  const Format lines = format.load(std::memory_order_relaxed);
+  sink().append(format_line(lines, SystemClock().now(), level, message, fields),
+                level == Level::error);
+}
+
+std::uint64_t dropped() {
+  return sink().dropped();
+}
+
+void flush(int limit_ms) {
+  sink().flush(limit_ms);
+}
+
+}  // namespace eventhub::log

@@ -1,0 +1,286 @@
+// The option table: one row per setting, with its name, variable, place in Config, range and
+// meaning. Defaults are those of the structs in config.hpp. Everything about options is generated
+// from here; after a change run `EVENTHUB_UPDATE=1 unit_core "[generated]"` to write
+// config/eventhub.toml and docs/configuration.md.
+#include "core/options.hpp"
+
+#include <algorithm>
+
+namespace eventhub {
+namespace {
+
+constexpr std::int64_t kHour = 3'600'000;   // in ms
+constexpr std::int64_t kYear = 31'536'000;  // in s
+constexpr std::int64_t kKiB = 1 << 10;
+constexpr std::int64_t kMiB = 1 << 20;
+constexpr std::int64_t kGiB = 1 << 30;
+
+template <auto Member>
+Slot top(Config& config) {
+  return &(config.*Member);
+}
+
+template <auto Section, auto Member>
+Slot in(Config& config) {
+  return &((config.*Section).*Member);
+}
+
+using C = Config;
+
+void add_process(std::vector<Option>& table) {
+  table.push_back(
+      {"roles", "", top<&C::roles>, 0, 0,
+       "What this process does: any of api, fanout, dispatcher, cleanup. Every role serves "
+       "health and metrics."});
+  table.push_back({"worker_id", "WORKER_ID", top<&C::worker_id>, 0, 0,
+                   "Name of this process in logs and in the table nodes.", false, "host:pid"});
+  table.push_back(
+      {"poll_interval_ms", "POLL_INTERVAL_MS", top<&C::poll_interval>, 1, 60'000,
+       "Ceiling of the adaptive polls, in milliseconds: the longest a process that missed "
+       "a notification looks away."});
+  table.push_back({"drain_timeout_ms", "", top<&C::drain_timeout>, 0, kHour,
+                   "How long after SIGTERM what is in flight may take, in milliseconds."});
+  table.push_back(
+      {"metrics_label_values_max", "", top<&C::metrics_label_values_max>, 0, 100'000,
+       "How many event types and subscribers have metrics of their own; the rest count as "
+       "`other`."});
+}
+
+void add_server(std::vector<Option>& table) {
+  constexpr auto S = &C::server;
+  using T = ServerConfig;
+  table.push_back({"server.bind", "", in<S, &T::bind>, 0, 0, "Address to listen on."});
+  table.push_back({"server.port", "PORT", in<S, &T::port>, 0, 65'535,
+                   "Port of the API, health and metrics. 0: the system chooses one."});
+  table.push_back({"server.connections_max", "", in<S, &T::connections_max>, 1, 1'000'000,
+                   "Open HTTP connections; more are refused."});
+  table.push_back({"server.connections_per_ip_max", "", in<S, &T::connections_per_ip_max>, 1,
+                   1'000'000, "Open HTTP connections of one client address."});
+  table.push_back({"server.body_bytes_max", "", in<S, &T::body_bytes_max>, kKiB, kGiB,
+                   "Largest request body, in bytes; larger ones are answered 413."});
+  table.push_back({"server.header_bytes_max", "", in<S, &T::header_bytes_max>, kKiB, kMiB,
+                   "Largest request header, in bytes; larger ones are answered 431."});
+  table.push_back(
+      {"server.bodies_in_flight_bytes_max", "", in<S, &T::bodies_in_flight_bytes_max>, kKiB,
+       1024 * kGiB,
+       "Request bodies in memory, all connections together, in bytes; beyond it requests "
+       "are answered 503."});
+  table.push_back({"server.header_timeout_ms", "", in<S, &T::header_timeout>, 1, kHour,
+                   "A request's header must be complete after so many milliseconds."});
+  table.push_back({"server.body_timeout_ms", "", in<S, &T::body_timeout>, 1, kHour,
+                   "A request's body must be complete after so many milliseconds."});
+  table.push_back({"server.idle_timeout_ms", "", in<S, &T::idle_timeout>, 1, kHour,
+                   "A kept connection without a request is closed after so many milliseconds."});
+}
+
+void add_database_place(std::vector<Option>& table) {
+  constexpr auto S = &C::database;
+  using T = DatabaseConfig;
+  table.push_back(
+      {"database.url", "DATABASE_URL", in<S, &T::url>, 0, 0,
+       "Connection URI (postgresql://user:password@host:port/name?...). Wins over host, "
+       "port, name, user and password.",
+       true, "made of the parts below"});
+  table.push_back({"database.host", "DB_HOST", in<S, &T::host>, 0, 0,
+                   "PostgreSQL's host, or the directory of its socket."});
+  table.push_back({"database.port", "DB_PORT", in<S, &T::port>, 1, 65'535, "PostgreSQL's port."});
+  table.push_back({"database.name", "DB_NAME", in<S, &T::name>, 0, 0, "Name of the database."});
+  table.push_back({"database.user", "DB_USER", in<S, &T::user>, 0, 0, "Role to connect as."});
+  table.push_back({"database.password", "DB_PASSWORD", in<S, &T::password>, 0, 0,
+                   "Its password. The default makes a warning at start.", true, "none"});
+  table.push_back({"database.schema", "", in<S, &T::schema>, 0, 0,
+                   "Schema that holds every table of the hub."});
+}
+
+void add_database_use(std::vector<Option>& table) {
+  constexpr auto S = &C::database;
+  using T = DatabaseConfig;
+  table.push_back({"database.connections_max", "DB_MAX_CONNECTIONS", in<S, &T::connections_max>, 1,
+                   10'000,
+                   "Connections of this process to PostgreSQL. Fewer than its roles need stops the "
+                   "start: api 2, fanout 2, dispatcher 3, cleanup 1, and 4 for every process."});
+  table.push_back(
+      {"database.connect_timeout_ms", "", in<S, &T::connect_timeout>, 1, kHour,
+       "Limit for making a connection and for waiting for a free one, in milliseconds."});
+  table.push_back({"database.statement_timeout_ms", "", in<S, &T::statement_timeout>, 1, kHour,
+                   "Limit for one statement, in milliseconds."});
+  table.push_back({"database.lock_timeout_ms", "", in<S, &T::lock_timeout>, 1, kHour,
+                   "Limit for waiting for a lock, in milliseconds; an event that waits longer is "
+                   "answered 503."});
+  table.push_back({"database.migrate", "", in<S, &T::migrate>, 0, 0,
+                   "Bring the schema up to date at start. false: refuse to start when it is not."});
+}
+
+void add_embedded(std::vector<Option>& table) {
+  constexpr auto S = &C::embedded;
+  using T = EmbeddedConfig;
+  table.push_back({"embedded.enabled", "", in<S, &T::enabled>, 0, 0,
+                   "Start a private PostgreSQL instead of connecting to one."});
+  table.push_back({"embedded.data_dir", "", in<S, &T::data_dir>, 0, 0, "Where it keeps its data.",
+                   false, "$XDG_DATA_HOME/eventhub, else ~/.local/share/eventhub"});
+  table.push_back({"embedded.bin_dir", "", in<S, &T::bin_dir>, 0, 0,
+                   "Directory of initdb and postgres.", false,
+                   "the newest of /usr/lib/postgresql/*/bin"});
+  table.push_back({"embedded.run_as", "", in<S, &T::run_as>, 0, 0,
+                   "User the private PostgreSQL runs as when eventhubd is started by root."});
+}
+
+void add_ingest_and_fanout(std::vector<Option>& table) {
+  constexpr auto S = &C::ingest;
+  using T = IngestConfig;
+  table.push_back({"ingest.batch_rows_max", "", in<S, &T::batch_rows_max>, 1, 10'000,
+                   "Most events that share one commit."});
+  table.push_back({"ingest.batch_bytes_max", "", in<S, &T::batch_bytes_max>, kKiB, kGiB,
+                   "Most bytes of payload that share one commit."});
+  table.push_back({"ingest.queue_bytes_max", "", in<S, &T::queue_bytes_max>, kKiB, 1024 * kGiB,
+                   "Events that wait for their commit, in bytes; beyond it requests are answered "
+                   "503."});
+  table.push_back({"ingest.idempotency_ttl_seconds", "", in<S, &T::idempotency_ttl>, 1, kYear,
+                   "How long an idempotency key is remembered, in seconds, at least."});
+  table.push_back({"ingest.json_depth_max", "", in<S, &T::json_depth_max>, 1, 1'000,
+                   "Deepest nesting of a JSON body."});
+  table.push_back(
+      {"fanout.batch_rows_max", "BATCH_SIZE", in<&C::fanout, &FanoutConfig::batch_rows_max>, 1,
+       100'000,
+       "Events per read of the fan-out. Under 100 it works, with a warning: it only makes "
+       "the hub slower."});
+}
+
+void add_dispatcher_limits(std::vector<Option>& table) {
+  constexpr auto S = &C::dispatcher;
+  using T = DispatcherConfig;
+  table.push_back({"dispatcher.window_events", "", in<S, &T::window_events>, 1, 100'000,
+                   "Events per read of the messages to send."});
+  table.push_back({"dispatcher.in_flight_max", "", in<S, &T::in_flight_max>, 1, 100'000,
+                   "Webhooks in the air at one time, all subscribers of this process."});
+  table.push_back({"dispatcher.queue_rows_max", "", in<S, &T::queue_rows_max>, 10, 50'000'000,
+                   "Open messages in memory; the longest queues beyond it are parked in the "
+                   "database."});
+  table.push_back({"dispatcher.payload_cache_bytes_max", "", in<S, &T::payload_cache_bytes_max>,
+                   kKiB, 1024 * kGiB, "Payloads in memory, in bytes."});
+  table.push_back({"dispatcher.result_rows_max", "", in<S, &T::result_rows_max>, 1, 10'000,
+                   "Most results that share one commit."});
+  table.push_back(
+      {"dispatcher.park_after_ms", "", in<S, &T::park_after>, 10, 24 * kHour,
+       "A message that has waited so many milliseconds for a reason moves from memory to "
+       "the table parked."});
+}
+
+void add_dispatcher_ownership(std::vector<Option>& table) {
+  constexpr auto S = &C::dispatcher;
+  using T = DispatcherConfig;
+  table.push_back({"dispatcher.heartbeat_ms", "", in<S, &T::heartbeat>, 10, 60'000,
+                   "A dispatcher proves every so many milliseconds, by a commit, that it owns its "
+                   "shards."});
+  table.push_back(
+      {"dispatcher.send_lease_ms", "", in<S, &T::send_lease>, 20, 600'000,
+       "No attempt starts later than so many milliseconds after the last heartbeat. More "
+       "than twice heartbeat_ms."});
+  table.push_back({"dispatcher.idle_session_timeout_ms", "", in<S, &T::idle_session_timeout>, 20,
+                   kHour,
+                   "PostgreSQL itself drops the session of a frozen dispatcher after so many "
+                   "milliseconds. More than send_lease_ms."});
+  table.push_back({"dispatcher.dead_node_after_ms", "", in<S, &T::dead_node_after>, 20, kHour,
+                   "Others end the session of a process silent for so many milliseconds. Not less "
+                   "than idle_session_timeout_ms."});
+  table.push_back(
+      {"dispatcher.takeover_margin_ms", "", in<S, &T::takeover_margin>, 1, 600'000,
+       "Ordered messages of a shard whose owner died wait their time-out, send_lease_ms "
+       "and so many milliseconds."});
+  table.push_back(
+      {"dispatcher.careful_after", "", in<S, &T::careful_after>, 1, 1'000,
+       "After so many take-overs of a shard in a row from a dead owner, its messages are "
+       "sent one at a time."});
+}
+
+void add_webhook(std::vector<Option>& table) {
+  constexpr auto S = &C::webhook;
+  using T = WebhookConfig;
+  table.push_back(
+      {"webhook.timeout_ms", "WEBHOOK_TIMEOUT_MS", in<S, &T::timeout>, 1, 60'000,
+       "Limit for one attempt, in milliseconds: DNS, connect, TLS, request and the answer's "
+       "header. A subscriber can have its own."});
+  table.push_back({"webhook.timeout_max_ms", "", in<S, &T::timeout_max>, 1, 60'000,
+                   "Ceiling of the time-outs of subscribers, in milliseconds."});
+  table.push_back({"webhook.idle_ms", "", in<S, &T::idle>, 0, kHour,
+                   "A kept connection to a receiver is closed after so many milliseconds without a "
+                   "request."});
+  table.push_back({"webhook.connections_per_origin_max", "", in<S, &T::connections_per_origin_max>,
+                   1, 65'535, "Connections to one receiver (scheme, host and port)."});
+  table.push_back({"webhook.response_bytes_max", "", in<S, &T::response_bytes_max>, kKiB, 64 * kMiB,
+                   "So many bytes of an answer are read, then the connection is closed."});
+  table.push_back({"webhook.retry_after_max_ms", "", in<S, &T::retry_after_max>, 0, 24 * kHour,
+                   "Longest wait a receiver can ask for with Retry-After, in milliseconds."});
+  table.push_back({"webhook.dns_timeout_ms", "", in<S, &T::dns_timeout>, 1, 60'000,
+                   "Limit for resolving a name, in milliseconds."});
+}
+
+void add_egress(std::vector<Option>& table) {
+  constexpr auto S = &C::egress;
+  using T = EgressConfig;
+  table.push_back({"egress.allow_cidrs", "", in<S, &T::allow_cidrs>, 0, 0,
+                   "Private address ranges that webhooks may reach all the same, like 10.1.0.0/16. "
+                   "Global addresses always may."});
+  table.push_back(
+      {"egress.https_only", "", in<S, &T::https_only>, 0, 0, "Refuse http:// webhooks."});
+  table.push_back({"egress.ca_file", "", in<S, &T::ca_file>, 0, 0,
+                   "PEM file of certificate authorities to trust besides the system's.", false,
+                   "none"});
+}
+
+void add_cleanup(std::vector<Option>& table) {
+  constexpr auto S = &C::cleanup;
+  using T = CleanupConfig;
+  table.push_back({"cleanup.interval_ms", "CHECK_INTERVAL_MS", in<S, &T::interval>, 10, kHour,
+                   "Pause between two rounds of house-keeping, in milliseconds."});
+  table.push_back({"cleanup.retention_seconds", "", in<S, &T::retention>, 1, 100 * kYear,
+                   "How long events, messages and attempts are kept, in seconds."});
+  table.push_back({"cleanup.dlq_retention_seconds", "", in<S, &T::dlq_retention>, 1, 100 * kYear,
+                   "How long dead letters are kept, in seconds."});
+  table.push_back({"cleanup.partition_rows", "", in<S, &T::partition_rows>, 10, 1'000'000'000,
+                   "Events per partition. Fixed when the schema is made."});
+  table.push_back({"cleanup.partitions_max", "", in<S, &T::partitions_max>, 2, 1'000,
+                   "Most partitions per table; a warning beyond it."});
+  table.push_back(
+      {"cleanup.dlq_copy_max", "", in<S, &T::dlq_copy_max>, 0, 10'000'000,
+       "When more messages of one subscriber expire at once, one dead letter stands for "
+       "all of them."});
+}
+
+void add_log(std::vector<Option>& table) {
+  constexpr auto S = &C::log;
+  using T = LogConfig;
+  table.push_back(
+      {"log.level", "", in<S, &T::level>, 0, 0, "Least severe lines that are written."});
+  table.push_back({"log.format", "", in<S, &T::format>, 0, 0,
+                   "Lines for people or JSON, one object per line, on standard output."});
+  table.push_back(
+      {"log.buffer_bytes_max", "", in<S, &T::buffer_bytes_max>, 16 * kKiB, kGiB,
+       "Lines in memory while the reader of standard output is slow, in bytes; beyond it "
+       "lines are dropped and counted."});
+}
+
+std::vector<Option> make_table() {
+  std::vector<Option> table;
+  for (auto* add : {add_process, add_server, add_database_place, add_database_use, add_embedded,
+                    add_ingest_and_fanout, add_dispatcher_limits, add_dispatcher_ownership,
+                    add_webhook, add_egress, add_cleanup, add_log})
+    add(table);
+  for (Option& option : table) {
+    if (!option.env.empty()) continue;
+    option.env = "EVENTHUB_" + option.name;
+    std::transform(option.env.begin(), option.env.end(), option.env.begin(), [](char c) {
+      return c == '.' ? '_' : c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+    });
+  }
+  return table;
+}
+
+}  // namespace
+
+const std::vector<Option>& options() {
+  static const std::vector<Option> table = make_table();
+  return table;
+}
+
+}  // namespace eventhub

@@ -1,0 +1,157 @@
+// The fan-out role: one process at a time turns events into messages. Waits for the lock, then
+// read -> match (chunks.cpp) -> commit (store::Sequencer), until stop() or a fault; after a fault
+// everything in memory is dropped and it begins anew from what is committed.
+#include "eventhub/fanout/fanout.hpp"
+
+#include <algorithm>
+#include <exception>
+#include <optional>
+
+#include "eventhub/core/log.hpp"
+#include "eventhub/store/sequencer.hpp"
+#include "fanout/chunks.hpp"
+
+namespace eventhub {
+namespace {
+
+constexpr std::size_t kRowsPerCommit = 8'000;
+constexpr Millis kHeartbeat{1'000};   // the server drops a lock session that is silent for 10 s
+constexpr Millis kStandbyFloor{100};  // between two tries for the lock
+constexpr Millis kPollFloor{2};
+constexpr Millis kBackoffFloor{100}, kBackoffMax{3'000};
+
+class Fanout final : public store::Role {
+ public:
+  explicit Fanout(store::Context& context) : context_(context), stop_(context.executor) {}
+  std::string_view name() const override { return "fanout"; }
+  Task<void> run() override;
+  void stop() override;
+
+ private:
+  Task<void> serve();
+  Task<bool> stand_by(store::Sequencer& session);
+  Task<void> own(store::Sequencer& session);
+  Task<std::size_t> run_once(store::Sequencer& session);
+  Task<void> fan_out(store::Sequencer& session, const store::Sequencer::Feed& feed);
+  Task<void> update_matcher(std::int64_t version);
+  Task<void> heartbeat_when_due(store::Sequencer& session);
+  Wakeup& events() { return context_.wakeups.of(store::Signal::events); }
+
+  store::Context& context_;
+  Wakeup stop_;
+  bool stopping_ = false;
+  std::optional<Matcher> matcher_;
+  Mono heartbeat_at_{};
+  Millis backoff_ = kBackoffFloor;
+};
+
+void Fanout::stop() {
+  stopping_ = true;
+  stop_.set();
+  events().set();
+}
+
+Task<void> Fanout::run() {
+  while (!stopping_) {
+    std::string fault;
+    try {
+      co_await serve();
+    } catch (const std::exception& error) {
+      fault = error.what();
+    }
+    if (fault.empty()) continue;
+    context_.metrics.internal_error("fanout");
+    log::warn("fan-out lost its database session; beginning anew",
+              {{"error", fault}, {"after_ms", backoff_.count()}});
+    if (stopping_) break;
+    co_await stop_.wait(backoff_);
+    backoff_ = std::min(backoff_ * 2, kBackoffMax);
+  }
+}
+
+Task<void> Fanout::serve() {
+  heartbeat_at_ = Mono{};
+  std::unique_ptr<store::Sequencer> session = co_await store::Sequencer::connect(context_);
+  const bool owner = co_await stand_by(*session);
+  if (owner) co_await own(*session);
+  co_await session->release();
+  context_.wakeups.set_remote(store::Signal::events, true);
+  context_.wakeups.notify(store::Signal::events);  // whoever stands by
+}
+
+// True with the lock, false when told to stop.
+Task<bool> Fanout::stand_by(store::Sequencer& session) {
+  while (!stopping_) {
+    const bool owner = co_await session.try_acquire();
+    if (owner) co_return true;
+    co_await heartbeat_when_due(session);
+    backoff_ = kBackoffFloor;
+    context_.metrics.role_success("fanout");
+    co_await stop_.wait(kStandbyFloor);
+    if (!stopping_) co_await events().wait(kHeartbeat - kStandbyFloor);
+  }
+  co_return false;
+}
+
+Task<void> Fanout::own(store::Sequencer& session) {
+  Millis pause = kPollFloor;
+  const Millis longest = std::clamp(context_.config.poll_interval, kPollFloor, kHeartbeat);
+  while (!stopping_) {
+    co_await heartbeat_when_due(session);
+    const std::size_t events_read = co_await run_once(session);
+    backoff_ = kBackoffFloor;
+    context_.metrics.role_success("fanout");
+    if (events_read > 0) {
+      pause = kPollFloor;
+      continue;
+    }
+    const bool woken = co_await events().wait(pause);
+    pause = woken ? kPollFloor : std::min(pause * 2, longest);
+  }
+}
+
+Task<std::size_t> Fanout::run_once(store::Sequencer& session) {
+  const store::Sequencer::Feed feed = co_await session.read(context_.config.fanout.batch_rows_max);
+  if (feed.events.empty()) co_return 0;
+  co_await update_matcher(feed.subscribers_version);
+  co_await fan_out(session, feed);
+  co_return feed.events.size();
+}
+
+// Read and version are one snapshot: an event accepted after a subscriber was committed shows its
+// version.
+Task<void> Fanout::update_matcher(std::int64_t version) {
+  if (context_.subscribers.current()->version != version) {
+    co_await context_.subscribers.refresh();
+  }
+  const SubscriberSetPtr& current = context_.subscribers.current();
+  if (!matcher_ || matcher_->version() != current->version) matcher_.emplace(current);
+}
+
+Task<void> Fanout::fan_out(store::Sequencer& session, const store::Sequencer::Feed& feed) {
+  Chunks chunks(feed.events, *matcher_, kRowsPerCommit);
+  context_.metrics.batch("fanout", feed.events.size());
+  Chunk chunk;
+  while (!stopping_ && chunks.next(chunk)) {
+    co_await session.append(chunk.messages, chunk.through);
+    if (chunk.messages.empty()) continue;
+    context_.wakeups.notify(store::Signal::messages);
+    context_.metrics.message_fanned_out(chunk.messages.size());
+    co_await heartbeat_when_due(session);
+  }
+}
+
+Task<void> Fanout::heartbeat_when_due(store::Sequencer& session) {
+  const Mono now = context_.clock.mono();
+  if (now - heartbeat_at_ < kHeartbeat) co_return;
+  heartbeat_at_ = now;
+  co_await session.heartbeat();
+}
+
+}  // namespace
+
+std::unique_ptr<store::Role> make_fanout(store::Context& context) {
+  return std::make_unique<Fanout>(context);
+}
+
+}  // namespace eventhub

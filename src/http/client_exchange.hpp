@@ -1,0 +1,61 @@
+#pragma once
+#include <boost/asio/steady_timer.hpp>
+#include <optional>
+#include <string>
+
+#include "eventhub/core/retry.hpp"
+#include "eventhub/http/client.hpp"
+#include "http/client_deadlines.hpp"
+#include "http/connection_pool.hpp"
+#include "http/resolver.hpp"
+
+namespace eventhub::http {
+
+// One attempt in the air: its deadline, what it waits for and what is known of its result. When the deadline
+// passes or the client closes, expire() closes the connection and wakes the wait, whichever it is; over() then says why.
+class Exchange final : public Timed, public ResolveWaiter, public LeaseWaiter {
+ public:
+  enum class Stage { waiting, resolving, connecting, handshake, sending, answer };
+
+  Exchange(Deadlines& deadlines, ConnectionPool& pool, Resolver& resolver, const Url& url,
+           Millis timeout, Mono start, const bool& closed);
+  ~Exchange();
+
+  const Url& url() const { return url_; }
+  bool over() const { return over_; }
+
+  // Ways to wait; both return early when over().
+  Task<void> wait_for_lease();
+  Task<AddressesPtr> resolve();
+
+  // The attempt failed in this stage: a time-out when over(), else a network error with this text.
+  void fail(std::string error);
+  void answered(int status, Mono now);
+  void refuse(std::string reason);
+  AttemptResult finish(Mono now);
+
+  Stage stage = Stage::waiting;
+  Lease lease;
+  AttemptResult result;
+
+ private:
+  void expire() override;
+  void resolved(AddressesPtr addresses) override;
+  void granted(Lease granted) override;
+  Task<void> park();
+  void wake();
+
+  ConnectionPool& pool_;
+  Resolver& resolver_;
+  const Url& url_;
+  Millis timeout_;
+  Mono start_;
+  const bool& closed_;  // the client is closed: over() is no time-out
+  bool over_ = false;
+  bool awake_ = false;
+  enum class Queue { none, pool, resolver } queue_ = Queue::none;
+  AddressesPtr addresses_;
+  std::optional<boost::asio::steady_timer> parked_;
+};
+
+}  // namespace eventhub::http

@@ -1,0 +1,96 @@
+#pragma once
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <list>
+#include <span>
+
+#include "http/server_core.hpp"
+#include "http/server_input.hpp"
+#include "http/server_parser.hpp"
+#include "http/server_response.hpp"
+
+namespace eventhub::http {
+
+// One connection: everything of it that does not wait. The waiting is in server_session.cpp.
+struct Connection {
+  Connection(std::shared_ptr<ServerCore> core, tcp::socket peer_socket,
+             boost::asio::ip::address peer_address, std::string_view why_turned_away);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Deadlines: one at a time, enforced by the server's scan, which cancels what the connection
+  // waits for.
+  void set_deadline(Millis limit);
+  void no_deadline() {
+    deadline_ = Mono::max();
+    expired_ = false;
+  }
+  bool late() const { return expired_; }
+  void expire_if_late(Mono now);
+  void stop_if_idle();
+  // Waits for a request that may not come any more.
+  bool unwanted() const { return idle_ && server->stopping(); }
+
+  // Reading, step by step. Each returns `more` for "read into that space and call received()".
+  void begin_request();
+  Step parse_header();
+  Step begin_body();
+  Step continue_body();
+  Step next_space(std::span<char>& space);
+  Step received(boost::system::error_code error, std::size_t bytes);
+  bool wants_continue() const;
+  // For bytes nobody will look at.
+  std::span<char> discard_space() { return input_.space(); }
+  std::span<char> header_space() { return input_.space(); }
+  void end_request();
+
+  // Writing: the head, then what of the body is not copied behind it, in one call if the socket
+  // takes it.
+  void prepare(const Response& response);
+  void prepare_continue();
+  bool write_now();
+  bool written(boost::system::error_code error, std::size_t bytes);
+  std::array<boost::asio::const_buffer, 2> unwritten() const;
+
+  Step refuse(int status, std::string_view detail);
+
+  std::shared_ptr<ServerCore> server;
+  tcp::socket socket;
+  const boost::asio::ip::address address;
+  const std::string_view turned_away;  // why, or empty
+  std::list<Connection*>::iterator self;
+
+  Request request;
+  Refused refused;
+  bool close_after = false;  // the answer being written is the last
+  bool write_failed = false;
+
+ private:
+  enum class BodyMode { none, in_place, apart, chunked };
+  Step header_complete();
+  Step continue_chunked();
+  bool charge(std::uint64_t bytes);
+  void cancel();
+
+  Input input_;
+  RequestParser parser_;
+  const Limits limits_;
+  Mono deadline_ = Mono::max();
+  bool expired_ = false;
+  bool idle_ = false;  // nothing of a request is here
+  bool first_request_ = true;
+  bool blank_line_skipped_ = false;
+  bool peer_closed_ = false;
+  BodyMode body_mode_ = BodyMode::none;
+  std::size_t header_bytes_ = 0;
+  std::size_t length_ = 0;      // Content-Length
+  std::size_t body_bytes_ = 0;  // of `body_` that are received
+  std::uint64_t charged_ = 0;
+  std::string body_;
+  std::string out_;
+  std::string_view out_body_;
+  std::size_t out_sent_ = 0;
+};
+
+}  // namespace eventhub::http

@@ -1,0 +1,78 @@
+#pragma once
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "eventhub/http/server.hpp"
+#include "http/gate.hpp"
+
+namespace eventhub::http {
+
+struct Connection;
+using tcp = boost::asio::ip::tcp;
+
+// What the connections of one server share: limits, counts, the list that the deadline scan walks.
+// Connections keep it alive, so it may outlive its Server.
+class ServerCore : public std::enable_shared_from_this<ServerCore> {
+ public:
+  ServerCore(Executor executor, const ServerConfig& config, Handler handler, Refusal refusal,
+             Metrics& metrics);
+
+  std::uint16_t listen();
+  static Task<void> run(std::shared_ptr<ServerCore> server);
+  void stop();
+  void abandon();
+
+  bool stopping() const { return stopping_; }
+  const ServerConfig& config() const { return config_; }
+  Limits limits() const;
+  Mono mono() const { return clock_.mono(); }
+  std::string_view date();
+  Task<Response> handle(const Request& request) { return handler_(request); }
+  // An answer that closes the connection; 503 gets a Retry-After.
+  Response refuse(Refused why);
+  void handler_failed(std::string_view what);
+
+  // Bodies being received or handled, against bodies_in_flight_bytes_max.
+  bool bodies_fit(std::uint64_t bytes) const;
+  void charge_body(std::uint64_t bytes) { body_bytes_ += bytes; }
+  void release_body(std::uint64_t bytes) { body_bytes_ -= bytes; }
+
+  // From the connection's constructor and destructor.
+  void add(Connection& connection);
+  void remove(Connection& connection);
+
+ private:
+  void open(tcp::socket socket);
+  Task<void> back_off(boost::system::error_code error);
+  bool full() const;
+  std::string_view reason_to_turn_away(const boost::asio::ip::address& peer) const;
+  void arm();
+  void scan();
+  void report() const;
+
+  Executor executor_;
+  ServerConfig config_;
+  Handler handler_;
+  Refusal refusal_;
+  Metrics* metrics_;  // nullptr once abandoned
+  SystemClock clock_;
+  tcp::acceptor acceptor_;
+  boost::asio::steady_timer scan_timer_;
+  bool scanning_ = false;
+  Wakeup closed_;  // a connection closed, or stop()
+  bool stopping_ = false;
+  bool accept_failing_ = false;
+  std::list<Connection*> connections_;
+  std::size_t turned_away_ = 0;  // of these, those that are only told 503
+  std::unordered_map<boost::asio::ip::address, int> per_ip_;
+  std::uint64_t body_bytes_ = 0;
+  Seconds date_second_{-1};
+  std::string date_;
+};
+
+}  // namespace eventhub::http

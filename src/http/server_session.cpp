@@ -1,0 +1,131 @@
+// The coroutine of one connection: read a request, have it handled, write the answer, again. All
+// that waits is here; what happens between two waits is in server_connection.cpp. Calls the handler
+// of the Server.
+#include "http/server_session.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace eventhub::http {
+namespace {
+
+namespace asio = boost::asio;
+constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
+constexpr Millis kLinger{1'000};
+constexpr std::size_t kLingerBytes = 64 << 10;
+
+Task<void> write_rest(Connection& c) {
+  c.set_deadline(c.server->config().body_timeout);
+  for (bool written = false; !written;) {
+    const auto [error, bytes] = co_await c.socket.async_write_some(c.unwritten(), as_tuple);
+    written = c.written(error, bytes);
+  }
+}
+
+Task<Step> read_header(Connection& c) {
+  c.begin_request();
+  Step step = c.parse_header();
+  while (step == Step::more) {
+    if (c.unwanted()) co_return Step::gone;
+    const std::span<char> space = c.header_space();
+    const auto [error, bytes] =
+        co_await c.socket.async_read_some(asio::buffer(space.data(), space.size()), as_tuple);
+    step = c.received(error, bytes);
+    if (step == Step::more) step = c.parse_header();
+  }
+  co_return step;
+}
+
+Task<Step> read_body(Connection& c) {
+  c.set_deadline(c.server->config().body_timeout);
+  if (c.wants_continue()) {
+    c.prepare_continue();
+    const bool written = c.write_now();
+    if (!written) co_await write_rest(c);
+    if (c.write_failed) co_return Step::gone;
+  }
+  Step step = Step::more;
+  while (step == Step::more) {
+    std::span<char> space;
+    step = c.next_space(space);
+    if (step != Step::more) break;
+    const auto [error, bytes] =
+        co_await c.socket.async_read_some(asio::buffer(space.data(), space.size()), as_tuple);
+    step = c.received(error, bytes);
+    if (step == Step::more) step = c.continue_body();
+  }
+  co_return step;
+}
+
+// What the handler does wrong is our fault, not the client's, and not the process's end.
+Task<Response> handle(Connection& c) {
+  std::string failure;
+  try {
+    Task<Response> task = c.server->handle(c.request);
+    Response response = co_await std::move(task);
+    co_return response;
+  } catch (const std::exception& error) {
+    failure = error.what();
+  } catch (...) {
+    failure = "unknown";
+  }
+  c.server->handler_failed(failure);
+  c.refuse(500, "an internal error");
+  co_return c.server->refuse(c.refused);
+}
+
+// Closing with unread bytes would reset the connection and could destroy the answer on its way.
+Task<void> linger(Connection& c) {
+  boost::system::error_code error;
+  c.socket.shutdown(tcp::socket::shutdown_send, error);
+  c.set_deadline(kLinger);
+  std::size_t discarded = 0;
+  while (!error && discarded < kLingerBytes && !c.late()) {
+    const std::span<char> space = c.discard_space();
+    const auto [failed, bytes] =
+        co_await c.socket.async_read_some(asio::buffer(space.data(), space.size()), as_tuple);
+    error = failed;
+    discarded += bytes;
+  }
+}
+
+// Writes the answer and says whether the connection goes on.
+Task<bool> answer(Connection& c, const Response& response) {
+  c.prepare(response);
+  const bool written = c.write_now();
+  if (!written) co_await write_rest(c);
+  if (c.close_after && !c.write_failed) co_await linger(c);
+  co_return !c.close_after && !c.write_failed;
+}
+
+Task<bool> one_request(Connection& c) {
+  Step step = co_await read_header(c);
+  if (step == Step::done) step = c.begin_body();
+  if (step == Step::more) step = co_await read_body(c);
+  if (step == Step::gone) co_return false;
+  c.no_deadline();
+  Response response;
+  if (step == Step::refused) {
+    response = c.server->refuse(c.refused);
+  } else {
+    response = co_await handle(c);
+  }
+  const bool open = co_await answer(c, response);
+  c.end_request();
+  co_return open;
+}
+
+}  // namespace
+
+Task<void> serve(std::shared_ptr<Connection> connection) {
+  Connection& c = *connection;
+  bool open = c.turned_away.empty();
+  if (!open) {
+    c.refuse(503, c.turned_away);
+    const Response response = c.server->refuse(c.refused);
+    co_await answer(c, response);
+  }
+  while (open) open = co_await one_request(c);
+}
+
+}  // namespace eventhub::http

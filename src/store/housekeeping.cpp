@@ -1,0 +1,99 @@
+// The cleanup session: its lock, dead nodes and gauges. Partitions are in
+// housekeeping_partitions.cpp, rows in housekeeping_rows.cpp; the round that calls them is
+// src/cleanup/cleanup.cpp.
+#include "eventhub/store/housekeeping.hpp"
+
+#include <algorithm>
+
+#include "eventhub/core/log.hpp"
+
+namespace eventhub::store {
+namespace {
+
+const pg::Statement kLock{"cleanup_lock", "SELECT pg_try_advisory_lock($1, $2)"};
+const pg::Statement kUnlock{"cleanup_unlock", "SELECT pg_advisory_unlock($1, $2)"};
+
+// A recorded backend that is gone, or whose pid is another's by now, has no row here.
+const pg::Statement kSilent{"cleanup_silent_nodes", R"(
+SELECT n.pid, n.backend_start, n.name
+FROM nodes n JOIN pg_stat_activity a ON a.pid = n.pid AND a.backend_start = n.backend_start
+WHERE n.shards > 0 AND n.heartbeat < clock_timestamp() - make_interval(secs => $1))"};
+const pg::Statement kTerminate{"cleanup_terminate", R"(
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2)"};
+
+const pg::Statement kForget{
+    "cleanup_forget_nodes",
+    "DELETE FROM nodes WHERE heartbeat < clock_timestamp() - interval '1 hour'"};
+
+// Counted up to a bound; a larger queue is estimated.
+const pg::Statement kDeadLetters{"cleanup_dlq_size", R"(
+SELECT CASE WHEN n <= 100000 THEN n
+            ELSE greatest(n, (SELECT reltuples::bigint FROM pg_class
+                              WHERE oid = 'dead_letter_queue'::regclass)) END
+FROM (SELECT count(*) AS n FROM (SELECT FROM dead_letter_queue LIMIT 100001) s) counted)"};
+
+pg::Params lock_key(const Context& context) {
+  pg::Params params;
+  params.i32(context.database.lock_space()).i32(static_cast<std::int32_t>(Lock::cleanup));
+  return params;
+}
+
+double seconds(Millis duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+}  // namespace
+
+Housekeeping::Housekeeping(Context& context, pg::ConnectionPtr connection)
+    : context_(context), connection_(std::move(connection)) {}
+
+Task<std::unique_ptr<Housekeeping>> Housekeeping::connect(Context& context) {
+  pg::ConnectionPtr connection = co_await context.database.connect(Profile::lock);
+  std::unique_ptr<Housekeeping> session(new Housekeeping(context, std::move(connection)));
+  co_return session;
+}
+
+Task<bool> Housekeeping::try_acquire() {
+  pg::Params key = lock_key(context_);
+  const pg::Result locked = co_await connection_->run(kLock, std::move(key));
+  co_return locked.boolean(0, 0);
+}
+
+Task<void> Housekeeping::release() {
+  pg::Params key = lock_key(context_);
+  co_await connection_->run(kUnlock, std::move(key));
+}
+
+Task<void> Housekeeping::end_dead_sessions() {
+  pg::Params params;
+  params.f64(seconds(context_.config.dispatcher.dead_node_after));
+  const pg::Result silent = co_await connection_->run(kSilent, std::move(params));
+  std::vector<Backend> still_there;
+  for (int row = 0; row < silent.rows(); ++row) {
+    const Backend backend{silent.i32(row, 0), silent.timestamp(row, 1)};
+    still_there.push_back(backend);
+    const bool told = std::ranges::find(ended_, backend) != ended_.end();
+    if (!told) co_await end_session(backend, std::string(silent.text(row, 2)));
+  }
+  ended_ = std::move(still_there);
+}
+
+Task<void> Housekeeping::end_session(Backend backend, std::string node) {
+  log::warn("a node is silent; ending its session so that others can take its shards over",
+            {{"node", node}, {"pid", backend.pid}});
+  pg::Params params;
+  params.i32(backend.pid).timestamp(backend.started);
+  co_await connection_->run(kTerminate, std::move(params));
+}
+
+Task<void> Housekeeping::forget_nodes() {
+  co_await connection_->run(kForget, pg::Params{});
+}
+
+Task<void> Housekeeping::export_gauges() {
+  const pg::Result letters = co_await connection_->run(kDeadLetters, pg::Params{});
+  context_.metrics.dlq_size(static_cast<double>(letters.i64(0, 0)));
+  context_.metrics.partitions(static_cast<double>(context_.partitions.all().size()));
+}
+
+}  // namespace eventhub::store

@@ -1,0 +1,85 @@
+// Rows of plain tables past their time, in small batches, and the BRIN indexes of the hot
+// partitions.
+#include <algorithm>
+
+#include "eventhub/core/log.hpp"
+#include "eventhub/store/housekeeping.hpp"
+
+namespace eventhub::store {
+namespace {
+
+constexpr std::int64_t kBatch = 1'000;
+constexpr int kBatchesPerRound = 100;
+constexpr std::size_t kSummarizeMax = 16;  // partitions in one round
+
+// What is being sent again needs its payload.
+const pg::Statement kDeleteLetters{"cleanup_delete_dead_letters", R"(
+WITH old AS (
+  SELECT d.event_seq, d.sid FROM dead_letter_queue d
+  WHERE d.failed_at < now() - make_interval(secs => $1)
+    AND NOT EXISTS (SELECT FROM redeliveries r WHERE r.event_seq = d.event_seq AND r.sid = d.sid)
+  ORDER BY d.failed_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+DELETE FROM dead_letter_queue d USING old WHERE d.event_seq = old.event_seq AND d.sid = old.sid)"};
+
+// The history of a redelivery lives as long as its partition, its dead letter or itself.
+const pg::Statement kDeleteAttempts{"cleanup_delete_redelivery_attempts", R"(
+WITH old AS (
+  SELECT a.ctid FROM redelivery_attempts a
+  WHERE a.event_seq < (SELECT min(lower) FROM partitions)
+    AND NOT EXISTS (SELECT FROM dead_letter_queue d WHERE d.event_seq = a.event_seq AND d.sid = a.sid)
+    AND NOT EXISTS (SELECT FROM redeliveries r WHERE r.event_seq = a.event_seq AND r.sid = a.sid)
+  ORDER BY a.event_seq LIMIT $1)
+DELETE FROM redelivery_attempts a USING old WHERE a.ctid = old.ctid)"};
+
+const pg::Statement kSummarize{"cleanup_summarize", R"(
+SELECT brin_summarize_new_values(i.indexrelid::regclass)
+FROM unnest($1::text[]) t(name)
+JOIN pg_index i ON i.indrelid = to_regclass(t.name)
+JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_am m ON m.oid = c.relam AND m.amname = 'brin')"};
+
+const pg::Statement kLastSeq{"cleanup_last_seq", "SELECT last_value FROM event_seq"};
+
+}  // namespace
+
+Task<std::int64_t> Housekeeping::delete_dead_letters() {
+  std::int64_t deleted = 0;
+  for (int batch = 0; batch < kBatchesPerRound; ++batch) {
+    pg::Params params;
+    params.f64(static_cast<double>(context_.config.cleanup.dlq_retention.count())).i64(kBatch);
+    const pg::Result result = co_await connection_->run(kDeleteLetters, std::move(params));
+    deleted += result.affected();
+    if (result.affected() < kBatch) break;
+  }
+  if (deleted > 0) log::info("dead letters past retention deleted", {{"rows", deleted}});
+  co_return deleted;
+}
+
+Task<void> Housekeeping::delete_redelivery_attempts() {
+  pg::Params params;
+  params.i64(kBatch);
+  co_await connection_->run(kDeleteAttempts, std::move(params));
+}
+
+// The partition that is written now and the one before it; more when they went by quickly.
+Task<void> Housekeeping::summarize_indexes() {
+  const pg::Result last = co_await connection_->run(kLastSeq, pg::Params{});
+  const std::optional<Partition> newest = co_await context_.partitions.find(last.i64(0, 0));
+  if (!newest) co_return;
+  const std::int32_t from =
+      std::min(summarized_ < 0 ? newest->number : summarized_, newest->number - 1);
+  std::vector<std::string> names;
+  for (const Partition& partition : context_.partitions.all()) {
+    if (partition.number < from || partition.number > newest->number) continue;
+    if (names.size() >= 2 * kSummarizeMax) break;
+    names.push_back("events" + partition.suffix());
+    names.push_back("delivery_attempts" + partition.suffix());
+    summarized_ = partition.number;
+  }
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  pg::Params params;
+  params.texts(views);
+  co_await connection_->run(kSummarize, std::move(params));
+}
+
+}  // namespace eventhub::store

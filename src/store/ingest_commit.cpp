@@ -1,0 +1,156 @@
+// Writing one batch: what each fault of PostgreSQL means for its rows. A batch that is refused for
+// its data is halved down to the one bad row; a missing partition is made and the batch repeated.
+// Statements: ingest_sql.cpp.
+#include <algorithm>
+
+#include "eventhub/core/log.hpp"
+#include "eventhub/store/idempotency_buckets.hpp"
+#include "ingest_impl.hpp"
+#include "ingest_sql.hpp"
+
+namespace eventhub::store {
+namespace {
+
+constexpr int kRepeatsMax = 3;  // of a batch without a partition
+constexpr int kLossesMax = 3;   // connections that one request may cost
+
+struct Part {
+  std::size_t from, to;
+  int repeats = 0;
+};
+
+}  // namespace
+
+Task<void> Ingest::Impl::commit(Batch batch) {
+  std::vector<Part> todo{{0, batch.size()}};
+  while (!todo.empty()) {
+    Part part = todo.back();
+    todo.pop_back();
+    const std::span<WaitingPtr> rows(batch.data() + part.from, part.to - part.from);
+    if (connection == nullptr) {
+      put_back(std::span<WaitingPtr>(batch.data() + part.from, batch.size() - part.from));
+      co_return;
+    }
+    Fate fate = co_await write(rows);
+    if (fate == Fate::again && ++part.repeats >= kRepeatsMax) fate = Fate::failed;
+    switch (fate) {
+      case Fate::done:
+        settle(rows, std::nullopt);
+        break;
+      case Fate::split: {
+        const std::size_t middle = part.from + rows.size() / 2;
+        if (rows.size() == 1) {
+          settle(rows, AcceptError::refused);
+        } else {
+          todo.push_back({middle, part.to});
+          todo.push_back({part.from, middle});
+        }
+        break;
+      }
+      case Fate::again:
+        todo.push_back(part);
+        break;
+      case Fate::failed:
+        settle(rows, AcceptError::unavailable);
+        break;
+      case Fate::unknown:
+        settle(rows, AcceptError::unknown_outcome);
+        break;
+      case Fate::lost:
+        for (auto& row : rows) ++row->losses;
+        todo.push_back(part);  // put back with what follows, above
+        break;
+    }
+  }
+}
+
+Task<Ingest::Impl::Fate> Ingest::Impl::write(std::span<WaitingPtr> rows) {
+  Fate fate = Fate::done;
+  std::int64_t last_seq = 0;
+  try {
+    auto calls = insert_calls(rows, context.database.lock_space());
+    const auto results = co_await connection->run_all(std::move(calls));
+    last_seq = read_inserted(rows, results.back());
+  } catch (const pg::Error& error) {
+    fate = fate_of(error, rows.size());
+  }
+  if (fate == Fate::done) committed(rows.size(), last_seq);
+  if (fate == Fate::again) {
+    const bool room = co_await make_room(rows.size());
+    if (!room) fate = connection == nullptr ? Fate::lost : Fate::failed;
+  }
+  co_return fate;
+}
+
+Ingest::Impl::Fate Ingest::Impl::fate_of(const pg::Error& error, std::size_t rows) {
+  Fate fate = Fate::failed;
+  if (error.outcome_unknown) {
+    fate = Fate::unknown;
+  } else if (error.connection_lost) {
+    fate = Fate::lost;
+  } else if (error.missing_partition()) {
+    fate = Fate::again;
+  } else if (error.bad_data()) {
+    fate = Fate::split;
+  }
+  const bool last_of_split = fate == Fate::split && rows == 1;
+  if (fate == Fate::failed || fate == Fate::unknown || last_of_split) {
+    log::warn(
+        "events were not accepted",
+        {{"rows", rows}, {"error", error.what()}, {"outcome_unknown", error.outcome_unknown}});
+  }
+  // Read-only (25), shutting down or out of something (53, 57P): another connection may do better.
+  const bool sick = error.sqlstate.starts_with("25") || error.sqlstate.starts_with("53") ||
+                    error.sqlstate.starts_with("57P");
+  if (error.connection_lost || error.outcome_unknown || sick) connection.reset();
+  return fate;
+}
+
+// The error does not tell which table lacks a partition in a way that survives translation: make
+// both.
+Task<bool> Ingest::Impl::make_room(std::size_t rows) {
+  try {
+    co_await ensure_buckets(*connection, context.database.lock_space(), config.idempotency_ttl);
+    const pg::Result last = co_await connection->run(kLastSeq, {});
+    co_await context.partitions.ensure(last.i64(0, 0) + static_cast<std::int64_t>(rows));
+    co_return true;
+  } catch (const pg::Error& error) {
+    log::error("cannot make a partition", {{"error", error.what()}});
+    if (!connection->healthy()) connection.reset();
+  }
+  co_return false;
+}
+
+void Ingest::Impl::committed(std::size_t rows, std::int64_t last_seq) {
+  context.metrics.batch("ingest", rows);
+  if (last_seq == 0) return;  // replays only
+  context.wakeups.notify(Signal::events);
+  context.partitions.saw(last_seq);
+}
+
+// `error`: nullopt when the rows' results are set.
+void Ingest::Impl::settle(std::span<WaitingPtr> rows, std::optional<AcceptError> error) {
+  Batch settled(std::make_move_iterator(rows.begin()), std::make_move_iterator(rows.end()));
+  if (error) {
+    for (auto& row : settled) row->result = *error;
+  }
+  queue.settle(std::move(settled));
+}
+
+// Nothing of these was committed: they wait for the next connection. A row that may be the death of
+// servers gets an answer in the end.
+void Ingest::Impl::put_back(std::span<WaitingPtr> rows) {
+  Batch waiting_rows, given_up;
+  for (auto& row : rows) {
+    row->result = AcceptError::unavailable;
+    (row->losses < kLossesMax ? waiting_rows : given_up).push_back(std::move(row));
+  }
+  if (!given_up.empty()) queue.settle(std::move(given_up));
+  if (down) {
+    queue.settle(std::move(waiting_rows));
+  } else {
+    queue.put_back(std::move(waiting_rows));
+  }
+}
+
+}  // namespace eventhub::store

@@ -1,0 +1,69 @@
+#pragma once
+#include <boost/asio/any_completion_handler.hpp>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "eventhub/store/ingest.hpp"
+
+namespace eventhub::store {
+
+// What the database holds under a key.
+struct StoredKey {
+  Uuid fingerprint;
+  Uuid event_id;
+};
+
+// A request on its way to a commit.
+struct Waiting {
+  NewEvent event;
+  std::optional<IdempotencyKey> key;
+  Uuid id;
+  std::size_t bytes = 0;
+  int losses = 0;  // connections that ended with it
+  boost::asio::any_completion_handler<void(AcceptResult)> done;
+  // Others of the same batch with the same key: they get their answer from this one's.
+  std::vector<std::unique_ptr<Waiting>> followers;
+  std::optional<StoredKey> stored;  // the key was there before
+  AcceptResult result = AcceptError::unavailable;
+};
+using WaitingPtr = std::unique_ptr<Waiting>;
+using Batch = std::vector<WaitingPtr>;
+
+// The answer to a key that is stored already.
+AcceptResult judge(const IdempotencyKey& key, const StoredKey& stored);
+// The answer to a follower of `leader`, whose result is known; nullopt: it has to be submitted
+// itself.
+std::optional<AcceptResult> follower_result(const Waiting& leader, const IdempotencyKey& key);
+
+// Requests in the order they came, bounded in bytes from their arrival to their answer. Pure but
+// for the resumption of the callers.
+class IngestQueue {
+ public:
+  IngestQueue(Executor executor, std::int64_t bytes_max);
+  bool fits(std::size_t bytes) const { return bytes_ + bytes <= bytes_max_ || bytes_ == 0; }
+  void push(WaitingPtr waiting);
+  // The next batch, at least one row; a key is in it once.
+  Batch take(std::size_t rows_max, std::size_t bytes_max);
+  // Back to the front, in order.
+  void put_back(Batch rows);
+  // Answers rows (their `result` is set) and their followers. Callers are resumed by one posted
+  // function, so that the next commit is on its way before the answers are written.
+  void settle(Batch rows);
+  // Gives all that wait the same answer.
+  void fail_all(AcceptError error);
+  bool empty() const { return queue_.empty(); }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  Executor executor_;
+  std::size_t bytes_max_;
+  std::size_t bytes_ = 0;
+  std::deque<WaitingPtr> queue_;
+};
+
+struct UuidHash {  // for values that are hashes or random already
+  std::size_t operator()(const Uuid& id) const;
+};
+
+}  // namespace eventhub::store

@@ -1,0 +1,120 @@
+// The statements of Ingest, their parameters and their answers. Called by ingest_commit.cpp.
+#include "ingest_sql.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "eventhub/store/database.hpp"
+
+namespace eventhub::store {
+
+const pg::Statement kIngestPing{"ingest_ping", "SELECT 1"};
+const pg::Statement kLastSeq{"ingest_last_seq", "SELECT last_value FROM event_seq"};
+
+namespace {
+
+const pg::Statement kLock{"ingest_lock", "SELECT pg_advisory_xact_lock($1, $2)"};
+
+// Both INSERTs answer alike: a row for each key that was there before, then one with the last
+// event_seq.
+const pg::Statement kInsert{"ingest_insert", R"(
+WITH written AS (
+  INSERT INTO events (id, event_type, version, organization_id, user_id, traceparent, payload)
+  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                       $7::text[])
+  RETURNING event_seq)
+SELECT NULL::uuid, NULL::uuid, NULL::uuid, max(event_seq) FROM written)"};
+
+// Nobody else writes keys while we hold the lock, so who finds no row has won. NOT IN is a hashed
+// subplan whatever the planner believes; old.k is never NULL.
+const pg::Statement kInsertKeyed{"ingest_insert_keyed", R"(
+WITH old AS MATERIALIZED (
+  SELECT k, fingerprint, event_id FROM idempotency_keys WHERE k = ANY($8::uuid[])
+), remembered AS (
+  INSERT INTO idempotency_keys (k, fingerprint, event_id)
+  SELECT n.k, n.fingerprint, n.id
+  FROM unnest($8::uuid[], $9::uuid[], $1::uuid[]) AS n(k, fingerprint, id)
+  WHERE n.k IS NOT NULL AND n.k NOT IN (SELECT old.k FROM old)
+), written AS (
+  INSERT INTO events (id, event_type, version, organization_id, user_id, traceparent, payload)
+  SELECT n.id, n.event_type, n.version, n.organization_id, n.user_id, n.traceparent, n.payload
+  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+              $7::text[], $8::uuid[])
+    AS n(id, event_type, version, organization_id, user_id, traceparent, payload, k)
+  WHERE n.k IS NULL OR n.k NOT IN (SELECT old.k FROM old)
+  RETURNING event_seq)
+SELECT k, fingerprint, event_id, NULL::bigint FROM old
+UNION ALL SELECT NULL, NULL, NULL, max(event_seq) FROM written)"};
+
+template <class T, class Get>
+std::vector<T> column(std::span<const WaitingPtr> rows, Get get) {
+  std::vector<T> values;
+  values.reserve(rows.size());
+  for (const auto& row : rows) values.push_back(get(*row));
+  return values;
+}
+
+using Text = std::string_view;
+using MaybeText = std::optional<std::string_view>;
+using MaybeUuid = std::optional<Uuid>;
+
+pg::Params insert_params(std::span<const WaitingPtr> rows, bool keyed) {
+  pg::Params params;
+  params.uuids(std::span<const Uuid>(column<Uuid>(rows, [](auto& w) { return w.id; })));
+  params.texts(
+      std::span<const Text>(column<Text>(rows, [](auto& w) { return Text(w.event.event_type); })));
+  params.texts(
+      std::span<const Text>(column<Text>(rows, [](auto& w) { return Text(w.event.version); })));
+  params.texts(std::span<const MaybeText>(
+      column<MaybeText>(rows, [](auto& w) { return MaybeText(w.event.organization_id); })));
+  params.texts(std::span<const MaybeText>(
+      column<MaybeText>(rows, [](auto& w) { return MaybeText(w.event.user_id); })));
+  params.texts(std::span<const MaybeText>(
+      column<MaybeText>(rows, [](auto& w) { return MaybeText(w.event.traceparent); })));
+  params.texts(
+      std::span<const Text>(column<Text>(rows, [](auto& w) { return Text(w.event.payload); })));
+  if (!keyed) return params;
+  params.uuids(std::span<const MaybeUuid>(column<MaybeUuid>(
+      rows, [](auto& w) { return w.key ? MaybeUuid(w.key->key) : std::nullopt; })));
+  params.uuids(std::span<const MaybeUuid>(column<MaybeUuid>(
+      rows, [](auto& w) { return w.key ? MaybeUuid(w.key->fingerprint) : std::nullopt; })));
+  return params;
+}
+
+}  // namespace
+
+std::vector<pg::Call> insert_calls(std::span<const WaitingPtr> rows, std::int32_t lock_space) {
+  const bool keyed =
+      std::any_of(rows.begin(), rows.end(), [](auto& row) { return row->key.has_value(); });
+  pg::Params lock;
+  lock.i32(lock_space).i32(static_cast<std::int32_t>(Lock::ordering));
+  std::vector<pg::Call> calls;
+  calls.reserve(2);
+  calls.push_back({&kLock, std::move(lock)});
+  calls.push_back({keyed ? &kInsertKeyed : &kInsert, insert_params(rows, keyed)});
+  return calls;
+}
+
+std::int64_t read_inserted(std::span<const WaitingPtr> rows, const pg::Result& result) {
+  std::unordered_map<Uuid, StoredKey, UuidHash> old;
+  std::int64_t last = 0;
+  for (int row = 0; row < result.rows(); ++row) {
+    if (result.is_null(row, 0)) {
+      last = result.optional_i64(row, 3).value_or(0);
+    } else {
+      old.emplace(result.uuid(row, 0), StoredKey{result.uuid(row, 1), result.uuid(row, 2)});
+    }
+  }
+  for (const auto& row : rows) {
+    const auto found = row->key ? old.find(row->key->key) : old.end();
+    if (found == old.end()) {
+      row->result = Accepted{row->id, false};
+    } else {
+      row->stored = found->second;
+      row->result = judge(*row->key, found->second);
+    }
+  }
+  return last;
+}
+
+}  // namespace eventhub::store

@@ -1,0 +1,19 @@
+#pragma once
+#include <span>
+
+#include "eventhub/pg/statement.hpp"
+#include "ingest_queue.hpp"
+
+namespace eventhub::store {
+
+// The pipeline that commits `rows`: the ordering lock as a statement of its own, so that the
+// snapshot of the second is younger than the lock, then one INSERT.
+std::vector<pg::Call> insert_calls(std::span<const WaitingPtr> rows, std::int32_t lock_space);
+// Sets the results of `rows` from the INSERT's answer; the highest event_seq written, 0 for none.
+std::int64_t read_inserted(std::span<const WaitingPtr> rows, const pg::Result& result);
+
+extern const pg::Statement kIngestPing;
+// last_value of the sequence.
+extern const pg::Statement kLastSeq;
+
+}  // namespace eventhub::store

@@ -1,0 +1,114 @@
+// The sequencer's feed: events after the cursor, read from the partition by name so that the plan
+// stays a primary-key range however many partitions there are.
+#include <algorithm>
+
+#include "eventhub/core/log.hpp"
+#include "eventhub/store/sequencer.hpp"
+
+namespace eventhub::store {
+namespace {
+
+constexpr Millis kProbeEvery{1'000};
+
+const pg::Statement kLastSeq{"fanout_last_seq", "SELECT last_value FROM event_seq"};
+const pg::Statement kFirstFrom{"fanout_first_from",
+                               "SELECT event_seq FROM events WHERE event_seq >= $1 "
+                               "ORDER BY event_seq LIMIT 1"};
+
+std::string branch(const Partition& partition) {
+  return fmt::format(
+      "(SELECT event_seq, event_type, organization_id, user_id FROM events{} "
+      "WHERE event_seq > $1 ORDER BY event_seq LIMIT $2)",
+      partition.suffix());
+}
+
+EventHeader header(const pg::Result& result, int row) {
+  EventHeader event;
+  event.event_seq = result.i64(row, 0);
+  event.event_type = result.text(row, 1);
+  event.organization_id = result.optional_text(row, 2);
+  event.user_id = result.optional_text(row, 3);
+  return event;
+}
+
+}  // namespace
+
+// Two partitions in one snapshot: an event of the second proves that the first is complete, because
+// event_seq is the order of commits. The version comes from that snapshot too.
+const pg::Statement& Sequencer::read_statement() {
+  std::string name = "fanout_read" + current_->suffix();
+  if (next_) name += next_->suffix();
+  const auto found = reads_.find(name);
+  if (found != reads_.end()) return found->second;
+  std::string text =
+      "SELECT event_seq, event_type, organization_id, user_id, "
+      "(SELECT version FROM subscribers_version) FROM (" +
+      branch(*current_);
+  if (next_) text += " UNION ALL " + branch(*next_);
+  text += ") e ORDER BY event_seq LIMIT $2";
+  return reads_.emplace(name, pg::Statement{name, std::move(text)}).first->second;
+}
+
+Task<Sequencer::Feed> Sequencer::read(int limit) {
+  Feed feed;
+  co_await find_partitions();
+  if (!current_) co_return feed;
+  pg::Params params;
+  params.i64(cursor_).i64(limit);
+  const pg::Statement& statement = read_statement();
+  const pg::Result result = co_await connection_->run(statement, std::move(params));
+  if (result.rows() == 0) {
+    co_await skip_empty_range();
+    co_return feed;
+  }
+  feed.events.reserve(static_cast<std::size_t>(result.rows()));
+  for (int row = 0; row < result.rows(); ++row) feed.events.push_back(header(result, row));
+  feed.subscribers_version = result.i64(0, 4);
+  context_.partitions.saw(feed.events.back().event_seq);
+  co_return feed;
+}
+
+// The partition of the next event and the one after it, as far as they are known.
+Task<void> Sequencer::find_partitions() {
+  const std::int64_t wanted = cursor_ + 1;
+  if (!current_ || wanted >= current_->upper) {
+    current_ = co_await context_.partitions.find(wanted);
+    if (!current_) current_ = co_await context_.partitions.next_from(wanted);
+    next_.reset();
+  }
+  if (!current_ || next_) co_return;
+  const std::int64_t upper = current_->upper;
+  const std::vector<Partition>& all = context_.partitions.all();
+  const auto after =
+      std::ranges::find_if(all, [&](const Partition& p) { return p.lower >= upper; });
+  if (after != all.end()) next_ = *after;
+}
+
+// Numbers that were taken but never committed leave gaps, a whole partition at worst. Nothing more
+// can come below an event that is visible; look for one beyond the two partitions, then look at
+// them once more.
+Task<void> Sequencer::skip_empty_range() {
+  const Mono now = context_.clock.mono();
+  if (now - probed_at_ < kProbeEvery) co_return;
+  probed_at_ = now;
+  const std::int64_t upper = next_ ? next_->upper : current_->upper;
+  const pg::Result last = co_await connection_->run(kLastSeq, pg::Params{});
+  if (last.i64(0, 0) < upper) co_return;
+  if (!next_) {
+    co_await context_.partitions.reload();
+    co_return;
+  }
+  pg::Params from;
+  from.i64(upper);
+  const pg::Result beyond = co_await connection_->run(kFirstFrom, std::move(from));
+  if (beyond.rows() == 0) co_return;
+  pg::Params params;
+  params.i64(cursor_).i64(1);
+  const pg::Statement& statement = read_statement();
+  const pg::Result again = co_await connection_->run(statement, std::move(params));
+  if (again.rows() > 0) co_return;
+  log::info("fan-out passes a range without events", {{"after", cursor_}, {"up_to", upper}});
+  cursor_ = upper - 1;
+}
+
+}  // namespace eventhub::store

@@ -1,0 +1,232 @@
+"""A programmable webhook receiver: real sockets, one thread per connection.
+
+    sink = Sink()
+    sink.on("/a", lambda d: 503 if d.attempt < 3 else 200)
+    sink.on("/b", Answer(200, delay=0.2))
+    sink.on("/c", Answer(hang=True))
+    url = sink.url("/a")
+    sink.wait(10, "/a")                   # deliveries answered on /a
+    sink.deliveries("/a")                 # [Delivery, …] in order of arrival
+
+A path without a rule answers 200. A rule is a status, an Answer, or a function of the Delivery that
+returns one. Order is judged by order_violations().
+"""
+import dataclasses
+import json
+import socket
+import struct
+import threading
+import time
+
+
+@dataclasses.dataclass
+class Answer:
+    status: int = 200
+    headers: dict = dataclasses.field(default_factory=dict)
+    body: bytes = b""
+    delay: float = 0      # seconds before the answer
+    hang: bool = False    # never answers; the connection stays open until the sink closes
+    close: bool = False   # closes without an answer (FIN)
+    reset: bool = False   # closes without an answer (RST)
+    close_after: bool = False  # answers, then closes without having said so
+    raw: bytes = None     # sent instead of a well-formed answer
+
+
+@dataclasses.dataclass
+class Delivery:
+    path: str
+    headers: dict         # names in lower case
+    body: bytes
+    connection: int       # number of the connection it came over, from 1
+    t_start: int          # monotonic ns, request complete
+    t_end: int = None     # monotonic ns, answer handed to the kernel; None while not answered
+    status: int = None    # what was answered; None for none
+
+    @property
+    def message_id(self):
+        return self.headers.get("x-message-id")
+
+    @property
+    def event_id(self):
+        return self.headers.get("x-event-id")
+
+    @property
+    def attempt(self):
+        return int(self.headers.get("x-delivery-attempt", 0))
+
+    @property
+    def seq(self):
+        return int(self.headers.get("x-event-seq", 0))
+
+    @property
+    def ok(self):
+        return self.status is not None and 200 <= self.status < 300
+
+    def json(self):
+        return json.loads(self.body)
+
+
+class Sink:
+    """`keep_alive`: idle connections are closed by us after so many seconds (None: never)."""
+
+    def __init__(self, port=0, keep_alive=None):
+        self.keep_alive = keep_alive
+        self._rules = {}
+        self._deliveries = []
+        self._changed = threading.Condition()
+        self._open = set()
+        self.connections = 0
+        self._listener = socket.socket()
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", port))
+        self._listener.listen(512)
+        self.port = self._listener.getsockname()[1]
+        self._closed = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def url(self, path="/"):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    def on(self, path, rule):
+        self._rules[path] = rule
+
+    def deliveries(self, path=None):
+        with self._changed:
+            return [d for d in self._deliveries if path is None or d.path == path]
+
+    def answered(self, path=None):
+        return [d for d in self.deliveries(path) if d.t_end is not None]
+
+    def wait(self, count, path=None, timeout=30):
+        """Waits until `count` deliveries on `path` were answered; fails with what came instead."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                found = [d for d in self._deliveries
+                         if d.t_end is not None and (path is None or d.path == path)]
+                if len(found) >= count:
+                    return found
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise AssertionError(f"{len(found)} of {count} deliveries on "
+                                         f"{path or 'all paths'} after {timeout} s")
+                self._changed.wait(left)
+
+    def close(self):
+        self._closed = True
+        self._listener.close()
+        with self._changed:
+            for connection in list(self._open):
+                _shutdown(connection)
+
+    def _accept(self):
+        while not self._closed:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with self._changed:
+                self.connections += 1
+                self._open.add(connection)
+                number = self.connections
+            threading.Thread(target=self._serve, args=(connection, number), daemon=True).start()
+
+    def _serve(self, connection, number):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            buffered = b""
+            while not self._closed:
+                connection.settimeout(self.keep_alive)
+                delivery, buffered = self._read(connection, buffered, number)
+                connection.settimeout(None)
+                if delivery is None:
+                    break
+                with self._changed:
+                    self._deliveries.append(delivery)
+                    self._changed.notify_all()
+                if not self._answer(connection, delivery):
+                    break
+        except OSError:
+            pass
+        finally:
+            with self._changed:
+                self._open.discard(connection)
+            connection.close()
+
+    def _read(self, connection, buffered, number):
+        while b"\r\n\r\n" not in buffered:
+            data = connection.recv(65536)
+            if not data:
+                return None, b""
+            buffered += data
+        head, rest = buffered.split(b"\r\n\r\n", 1)
+        lines = head.decode("latin-1").split("\r\n")
+        headers = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            headers[name.strip().lower()] = value.strip()
+        length = int(headers.get("content-length", 0))
+        while len(rest) < length:
+            data = connection.recv(65536)
+            if not data:
+                return None, b""
+            rest += data
+        path = lines[0].split(" ")[1].split("?")[0]
+        return Delivery(path, headers, rest[:length], number, time.monotonic_ns()), rest[length:]
+
+    def _answer(self, connection, delivery):
+        rule = self._rules.get(delivery.path, 200)
+        answer = rule(delivery) if callable(rule) else rule
+        if not isinstance(answer, Answer):
+            answer = Answer(answer)
+        if answer.delay:
+            time.sleep(answer.delay)
+        if answer.hang:
+            while not self._closed and connection.recv(65536):
+                pass
+            return False
+        if answer.reset:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if answer.reset or answer.close:
+            self._finish(delivery, None)
+            return False
+        connection.sendall(answer.raw if answer.raw is not None else _render(answer))
+        self._finish(delivery, answer.status)
+        return answer.raw is None and not answer.close_after
+
+    def _finish(self, delivery, status):
+        with self._changed:
+            delivery.status = status
+            delivery.t_end = time.monotonic_ns()
+            self._changed.notify_all()
+
+
+def order_violations(deliveries, key):
+    """What breaks "per key, in order, one at a time": sentences, empty when all is well. `key`
+    maps a delivery to its ordering key. Order is that of X-Event-Seq; a repeated message is no
+    violation unless it comes after a newer one."""
+    found = []
+    by_key = {}
+    for delivery in sorted(deliveries, key=lambda d: d.t_start):
+        by_key.setdefault(key(delivery), []).append(delivery)
+    for value, row in by_key.items():
+        for before, after in zip(row, row[1:]):
+            if after.seq < before.seq:
+                found.append(f"key {value}: event {after.seq} came after {before.seq}")
+            elif after.seq != before.seq and (before.t_end or 0) > after.t_start:
+                found.append(f"key {value}: event {after.seq} began while {before.seq} was"
+                             " in flight")
+    return found
+
+
+def _render(answer):
+    lines = [f"HTTP/1.1 {answer.status} Answer", f"Content-Length: {len(answer.body)}"]
+    lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + answer.body
+
+
+def _shutdown(connection):
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass

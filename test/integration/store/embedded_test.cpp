@@ -1,0 +1,205 @@
+// The private PostgreSQL of `eventhubd --embedded`: begun, begun again, killed in every way,
+// refused.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "integration/store/embedded_hub.hpp"
+#include "support/catch.hpp"
+
+namespace eventhub {
+namespace {
+
+using Catch::Matchers::Contains;
+using test::eventually;
+using test::Hub;
+using test::is_running;
+using test::psql;
+
+// One directory for all that leave a healthy cluster behind: initdb takes seconds.
+const test::EmbeddedDir& shared() {
+  static const test::EmbeddedDir dir;
+  return dir;
+}
+
+TEST_CASE("a new directory becomes a database that is kept", "[embedded]") {
+  pid_t server = 0;
+  std::string socket_dir;
+  {
+    const Hub hub(shared().config());
+    REQUIRE(hub.error() == "");
+    server = hub.server_pid();
+    socket_dir = hub.socket_dir();
+    CHECK(psql(socket_dir,
+               "SELECT current_user, current_database(), rolsuper FROM pg_roles WHERE "
+               "rolname = current_user") == "eventhub|eventhub|f");
+    CHECK(psql(socket_dir,
+               "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE "
+               "datname = current_database()") == "UTF8|C");
+    CHECK(psql(socket_dir,
+               "SELECT string_agg(setting, ',' ORDER BY name) FROM pg_settings WHERE name IN "
+               "('fsync', 'listen_addresses', 'synchronous_commit')") == "on,,on");
+    psql(socket_dir, "CREATE TABLE IF NOT EXISTS kept AS SELECT 42 AS n");
+    struct stat status {};
+    REQUIRE(::stat((socket_dir + "/.s.PGSQL.5432").c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0700);
+  }
+  CHECK_FALSE(is_running(server));
+  const Hub again(shared().config());
+  REQUIRE(again.error() == "");
+  CHECK(psql(again.socket_dir(), "SELECT n FROM kept") == "42");
+}
+
+TEST_CASE("a second process is refused and told who is first", "[embedded]") {
+  const Hub first(shared().config());
+  REQUIRE(first.error() == "");
+  const Hub second(shared().config());
+  CHECK_THAT(second.error(),
+             Contains("in use by another eventhubd, pid " + std::to_string(first.pid())));
+  CHECK(psql(first.socket_dir(), "SELECT 1") == "1");
+}
+
+TEST_CASE("two processes at once: one gets it", "[embedded]") {
+  const test::EmbeddedDir dir;
+  Hub a(dir.config(), false);
+  Hub b(dir.config());
+  const bool b_won = b.error().empty();
+  if (!b_won) CHECK_THAT(b.error(), Contains("in use by another eventhubd"));
+  a.stop();
+  b.stop();
+  const Hub next(dir.config());
+  CHECK(next.error() == "");
+}
+
+TEST_CASE("kill -9 of the hub: the next one takes the running server over", "[embedded]") {
+  Hub killed(shared().config());
+  REQUIRE(killed.error() == "");
+  psql(killed.socket_dir(),
+       "CREATE TABLE IF NOT EXISTS committed (n int); INSERT INTO committed VALUES (1)");
+  killed.kill9();
+  REQUIRE(is_running(killed.server_pid()));
+  Hub next(shared().config());
+  REQUIRE(next.error() == "");
+  CHECK(next.server_pid() == killed.server_pid());
+  CHECK(psql(next.socket_dir(), "SELECT count(*) > 0 FROM committed") == "t");
+  next.stop();
+  CHECK_FALSE(is_running(killed.server_pid()));
+}
+
+TEST_CASE("kill -9 of hub and server: the next one starts it again", "[embedded]") {
+  Hub killed(shared().config());
+  REQUIRE(killed.error() == "");
+  psql(killed.socket_dir(), "CREATE TABLE IF NOT EXISTS both (n int); INSERT INTO both VALUES (1)");
+  ::kill(killed.server_pid(), SIGKILL);
+  killed.kill9();
+  const Hub next(shared().config());
+  REQUIRE(next.error() == "");
+  CHECK(next.server_pid() != killed.server_pid());
+  CHECK(psql(next.socket_dir(), "SELECT count(*) > 0 FROM both") == "t");
+}
+
+TEST_CASE("kill -9 of the server: the hub starts it again", "[embedded]") {
+  const Hub hub(shared().config());
+  REQUIRE(hub.error() == "");
+  for (int i = 0; i < 2; ++i) {
+    const std::string before = psql(hub.socket_dir(), "SELECT pg_postmaster_start_time()");
+    std::ifstream pid_file(shared().config().data_dir + "/postgresql/postmaster.pid");
+    pid_t server = 0;
+    pid_file >> server;
+    REQUIRE(server > 0);
+    ::kill(server, SIGKILL);
+    CHECK(eventually([&] {
+      try {
+        return psql(hub.socket_dir(), "SELECT pg_postmaster_start_time()") != before;
+      } catch (const std::exception&) {
+        return false;
+      }
+    }));
+  }
+}
+
+TEST_CASE("Ctrl-C in the hub's terminal does not reach the server", "[embedded]") {
+  Hub hub(shared().config());
+  REQUIRE(hub.error() == "");
+  REQUIRE(::getpgid(hub.server_pid()) != ::getpgid(hub.pid()));
+  REQUIRE(::getsid(hub.server_pid()) != ::getsid(hub.pid()));
+}
+
+TEST_CASE("kill -9 while the directory is being made leaves it usable", "[embedded]") {
+  for (const int after_ms : {50, 400, 900}) {
+    const test::EmbeddedDir dir;
+    Hub killed(dir.config(), false);
+    std::this_thread::sleep_for(std::chrono::milliseconds(after_ms));
+    killed.kill9();
+    const Hub next(dir.config());
+    REQUIRE(next.error() == "");
+    CHECK(psql(next.socket_dir(), "SELECT current_database()") == "eventhub");
+    int leftovers = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(dir.config().data_dir)) {
+      leftovers += entry.path().filename().string().starts_with("postgresql.new-");
+    }
+    CHECK(leftovers == 0);
+  }
+}
+
+TEST_CASE("a pid file of before a power failure, its pid now somebody else's", "[embedded]") {
+  const std::string cluster = shared().config().data_dir + "/postgresql";
+  { const Hub makes_it(shared().config()); }
+  std::ofstream(cluster + "/postmaster.pid")
+      << ::getpid() << "\n"
+      << cluster << "\n1700000000\n5432\n../run\n\n  1 2147483000\nready   \n";
+  const Hub hub(shared().config());
+  CHECK(hub.error() == "");
+}
+
+TEST_CASE("paths that are too long for a socket, or full of odd characters", "[embedded]") {
+  const test::EmbeddedDir dir;
+  const Hub hub(dir.config(std::string(90, 'x') + " $HOME \"`'ü,"));
+  REQUIRE(hub.error() == "");
+  CHECK(hub.socket_dir().size() < 60);
+  CHECK(psql(hub.socket_dir(), "SELECT 1") == "1");
+}
+
+TEST_CASE("a start that cannot work says what to do", "[embedded]") {
+  const test::EmbeddedDir dir;
+  EmbeddedConfig config = dir.config();
+  std::string expected;
+  SECTION("no such programs") {
+    config.bin_dir = "/nowhere";
+    expected = "embedded.bin_dir /nowhere lacks postgres, initdb or pg_ctl";
+  }
+  SECTION("a file is in the way") {
+    std::ofstream(config.data_dir) << "x";
+    expected = "is not a directory";
+  }
+  SECTION("below a file") {
+    std::ofstream(dir.root() + "/file") << "x";
+    config.data_dir = dir.root() + "/file/data";
+    expected = "choose another embedded.data_dir";
+  }
+  SECTION("made by another version") {
+    { const Hub makes_it(config); }
+    std::ofstream(config.data_dir + "/postgresql/PG_VERSION") << "9\n";
+    expected = "was made by PostgreSQL 9, which is not installed: apt install postgresql-9";
+  }
+  if (::geteuid() == 0) {
+    SECTION("the directory is another user's") {
+      std::filesystem::create_directory(config.data_dir);
+      expected = "belongs to user root, but PostgreSQL runs as postgres";
+    }
+    SECTION("no such user") {
+      config.run_as = "nobody-by-this-name";
+      expected = "no user 'nobody-by-this-name'";
+    }
+    SECTION("root") {
+      config.run_as = "root";
+      expected = "PostgreSQL does not run as root";
+    }
+  }
+  const Hub hub(config);
+  CHECK_THAT(hub.error(), Contains(expected));
+}
+
+}  // namespace
+}  // namespace eventhub

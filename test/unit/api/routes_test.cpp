@@ -1,0 +1,84 @@
+// Which requests find a handler, and the shape of every answer.
+#include "api/routes.hpp"
+
+#include "api/respond.hpp"
+#include "support/catch.hpp"
+
+namespace eventhub::api {
+namespace {
+
+bool well_formed(const http::Response& response) {
+  return !validate_json(response.body, 8).has_value();
+}
+
+TEST_CASE("a request finds its route or a precise refusal") {
+  for (const Route& route : routes()) {
+    CHECK(find_route(route.method, route.path).route == &route);
+    CHECK(find_route("DELETE", route.path).refusal == 405);
+  }
+  CHECK(find_route("HEAD", "/health").route == find_route("GET", "/health").route);
+  CHECK(find_route("HEAD", "/events").refusal == 405);
+  CHECK(find_route("GET", "/events").allow == "POST");
+  CHECK(find_route("POST", "/health").allow == "GET, HEAD");
+  for (const char* path :
+       {"/", "/event", "/events/", "//events", "/Events", "/%65vents", "/health/x"}) {
+    INFO(path);
+    CHECK(find_route("GET", path).refusal == 404);
+    CHECK(find_route("GET", path).label == "unmatched");
+  }
+  for (const char* method : {"FOO", "get", "", "POSTS"}) {
+    CHECK(find_route(method, "/events").refusal == 501);
+    CHECK(method_label(method) == "other");
+  }
+  CHECK(method_label("PATCH") == "PATCH");
+}
+
+TEST_CASE("problems are RFC 9457 with the first hub's error member") {
+  const auto bad = invalid({"event_type is \"required\"", "#/event_type"});
+  CHECK(bad.status == 400);
+  CHECK(bad.content_type == "application/problem+json");
+  CHECK(bad.body ==
+        R"({"type":"about:blank","title":"Bad Request","status":400,)"
+        R"("detail":"event_type is \"required\"","error":"event_type is \"required\"",)"
+        R"("errors":[{"detail":"event_type is \"required\"","pointer":"#/event_type"}]})");
+  for (const int status :
+       {400, 404, 405, 408, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 505}) {
+    const auto response = make_refusal()(status, "a \"detail\"\n");
+    CHECK(response.status == status);
+    CHECK(well_formed(response));
+    CHECK(response.headers.find("Cache-Control: no-store\r\n") != std::string::npos);
+    CHECK(response.headers.find("X-Content-Type-Options: nosniff\r\n") != std::string::npos);
+    CHECK((response.headers.find("Retry-After: 1\r\n") != std::string::npos) == (status == 503));
+  }
+  CHECK(method_not_allowed("POST").headers.find("Allow: POST\r\n") != std::string::npos);
+}
+
+TEST_CASE("each outcome of an event has its status") {
+  using store::AcceptError;
+  const auto status = [](AcceptError error) {
+    const auto response = not_accepted(error);
+    CHECK(well_formed(response));
+    return response.status;
+  };
+  CHECK(status(AcceptError::overloaded) == 503);
+  CHECK(status(AcceptError::unavailable) == 503);
+  CHECK(status(AcceptError::unknown_outcome) == 503);
+  CHECK(status(AcceptError::key_reused) == 422);
+  CHECK(status(AcceptError::refused) == 400);
+  const auto unknown = not_accepted(AcceptError::unknown_outcome);
+  CHECK(unknown.body.find(R"("retry_with_same_idempotency_key":true)") != std::string::npos);
+  CHECK(unknown.headers.find("Retry-After: 1\r\n") != std::string::npos);
+  CHECK(not_accepted(AcceptError::unavailable).body.find("retry_with") == std::string::npos);
+  const auto first = accepted({Uuid{}, false}, Millis{8});
+  CHECK(first.status == 202);
+  CHECK(first.body == R"({"event_id":"00000000-0000-0000-0000-000000000000",)"
+                      R"("message":"Event accepted for processing","latency_ms":8})");
+  const auto replay = accepted({Uuid{}, true}, Millis{0});
+  CHECK(replay.status == 200);
+  CHECK(replay.body == R"({"event_id":"00000000-0000-0000-0000-000000000000",)"
+                       R"("message":"Event already exists","latency_ms":0})");
+  CHECK(replay.headers.find("Idempotency-Replayed: true\r\n") != std::string::npos);
+}
+
+}  // namespace
+}  // namespace eventhub::api

@@ -1,0 +1,92 @@
+// Which addresses webhooks may reach.
+#include "eventhub/http/egress.hpp"
+
+#include "support/catch.hpp"
+
+using namespace eventhub;
+using eventhub::http::EgressPolicy;
+using boost::asio::ip::make_address;
+
+namespace {
+
+EgressPolicy policy(std::vector<std::string> allow = {}) {
+  EgressConfig config;
+  config.allow_cidrs = std::move(allow);
+  return EgressPolicy(config);
+}
+
+bool allowed(const EgressPolicy& policy, const std::string& address) {
+  return policy.refuse(make_address(address)).empty();
+}
+
+}  // namespace
+
+TEST_CASE("special-purpose addresses are refused") {
+  const auto address = GENERATE(
+      as<std::string>{}, "0.0.0.0", "0.1.2.3", "0.255.255.255", "10.0.0.0", "10.1.2.3",
+      "10.255.255.255", "100.64.0.0", "100.100.100.200", "100.127.255.255", "127.0.0.0",
+      "127.0.0.1", "127.255.255.255", "169.254.0.0", "169.254.169.254", "169.254.255.255",
+      "172.16.0.0", "172.31.255.255", "192.0.0.0", "192.0.0.192", "192.0.0.255", "192.0.2.1",
+      "192.88.99.1", "192.168.0.0", "192.168.255.255", "198.18.0.0", "198.19.255.255",
+      "198.51.100.1", "203.0.113.255", "224.0.0.0", "239.255.255.255", "240.0.0.0",
+      "254.255.255.255", "255.255.255.255", "::", "::1", "::2", "::127.0.0.1", "::8.8.8.8",
+      "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:10.0.0.1", "::ffff:169.254.169.254",
+      "::ffff:0.0.0.0", "64:ff9b::127.0.0.1", "64:ff9b::8.8.8.8", "64:ff9b::a00:1", "64:ff9b:1::1",
+      "64:ff9b:1:ffff::", "100::", "100::1", "2001::", "2001::1", "2001:0:4136:e378::1",
+      "2001:10::1", "2001:20::1", "2001:1ff:ffff::", "2001:db8::1", "2001:db8:ffff::1", "2002::",
+      "2002:7f00:1::1", "2002:808:808::1", "3fff::1", "3fff:fff::1", "5f00::1", "fc00::1", "fd00::1",
+      "fd00:ec2::254", "fdff:ffff::1", "fe80::1", "febf::1", "fec0::1", "feff::1", "ff00::1",
+      "ff02::1", "ffff::1", "4000::1", "8000::1", "e000::1", "1fff::1", "200::1");
+  CAPTURE(address);
+  const std::string reason = policy().refuse(make_address(address));
+  CHECK_THAT(reason, Catch::Contains("egress.allow_cidrs"));
+}
+
+TEST_CASE("global unicast addresses may be called, up to the edges of the refused ranges") {
+  const auto address = GENERATE(
+      as<std::string>{}, "1.0.0.0", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255",
+      "100.128.0.0", "126.255.255.255", "128.0.0.0", "169.253.255.255", "169.255.0.0",
+      "172.15.255.255", "172.32.0.0", "191.255.255.255", "192.0.1.0", "192.0.3.0", "192.88.98.255",
+      "192.88.100.0", "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0",
+      "198.51.99.255", "198.51.101.0", "203.0.112.255", "203.0.114.0", "223.255.255.255",
+      "::ffff:8.8.8.8", "2000::1", "2001:200::1", "2001:4860:4860::8888", "2001:db7:ffff::1",
+      "2001:db9::1", "2003::1", "2606:4700::1111", "3ffe::1", "3fff:1000::1");
+  CAPTURE(address);
+  CHECK(policy().refuse(make_address(address)).empty());
+}
+
+TEST_CASE("allowed ranges lift the refusal for what they name") {
+  const auto lan = policy({"127.0.0.0/8", "10.1.0.0/16", "192.168.7.7", "fd00::/8", "::1/128"});
+  for (const char* yes : {"127.0.0.1", "127.255.255.255", "10.1.0.0", "10.1.255.255", "192.168.7.7",
+                          "fd00::1", "fdff::1", "::1", "::ffff:127.0.0.1", "8.8.8.8",
+                          "64:ff9b::10.1.2.3", "2002:a01:203::1"}) {
+    CAPTURE(yes);
+    CHECK(allowed(lan, yes));
+  }
+  for (const char* no : {"10.2.0.0", "10.0.255.255", "192.168.7.8", "fc00::1", "::2", "::127.0.0.1",
+                         "169.254.169.254", "64:ff9b::169.254.169.254", "2002:a9fe:a9fe::1"}) {
+    CAPTURE(no);
+    CHECK_FALSE(allowed(lan, no));
+  }
+}
+
+TEST_CASE("everything may be allowed, by family") {
+  CHECK(allowed(policy({"0.0.0.0/0"}), "169.254.169.254"));
+  CHECK_FALSE(allowed(policy({"0.0.0.0/0"}), "fe80::1"));
+  CHECK(allowed(policy({"::/0"}), "fe80::1"));
+}
+
+TEST_CASE("a range that cannot be read stops the start and is named") {
+  const auto cidr = GENERATE(as<std::string>{}, "", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0/8",
+                             "10.0.0.0/-1", "10.0.0.0/8x", "::/129", "localhost", "10.0.0.0/ 8",
+                             "0x7f.1/8", "*");
+  CAPTURE(cidr);
+  CHECK_THROWS_WITH(policy({cidr}), Catch::Contains("egress.allow_cidrs") && Catch::Contains(cidr));
+}
+
+TEST_CASE("the reason names the address and what it is") {
+  CHECK_THAT(policy().refuse(make_address("127.0.0.1")),
+             Catch::StartsWith("127.0.0.1 is a loopback address"));
+  CHECK_THAT(policy().refuse(make_address("::ffff:10.0.0.1")),
+             Catch::Contains("is a private address"));
+}

@@ -1,0 +1,231 @@
+// The gate, the parser before it, the writer of answers and the receive buffer: pure, no sockets.
+#include "http/gate.hpp"
+
+#include <cstring>
+
+#include "http/server_input.hpp"
+#include "http/server_parser.hpp"
+#include "http/server_response.hpp"
+#include "support/catch.hpp"
+
+namespace eventhub::http {
+namespace {
+
+Headers fields(std::initializer_list<std::pair<std::string_view, std::string_view>> list) {
+  return list;
+}
+
+int judge(std::string_view method, std::string_view target, const Headers& headers,
+          int version = 11, std::optional<std::uint64_t> length = {}) {
+  const Limits limits;
+  return gate({"", method, target, version, &headers, length}, limits).status;
+}
+int judge(const Headers& headers, int version = 11) {
+  return judge("POST", "/", headers, version);
+}
+
+TEST_CASE("the gate lets requests through that have one meaning") {
+  CHECK(judge("GET", "/", fields({{"Host", "hub"}})) == 0);
+  CHECK(judge("GET", "/a?b", fields({{"hOST", "hub:3000"}, {"Content-Length", "0"}})) == 0);
+  CHECK(judge(fields({{"Host", "hub"}, {"Transfer-Encoding", "Chunked"}})) == 0);
+  CHECK(judge(fields({{"Host", "hub"}, {"Expect", "100-Continue"}})) == 0);
+  CHECK(judge(fields({}), 10) == 0);
+}
+
+TEST_CASE("the gate refuses what has two") {
+  CHECK(judge(fields({})) == 400);
+  CHECK(judge(fields({{"Host", "a"}, {"host", "a"}})) == 400);
+  CHECK(judge(fields({{"Host", "a"}, {"Content-Length", "1"}, {"Content-Length", "1"}})) == 400);
+  CHECK(judge(fields({{"Host", "a"}, {"Content-Length", "1, 1"}})) == 400);
+  CHECK(judge(fields({{"Host", "a"}, {"Content-Length", "1"}, {"Transfer-Encoding", "chunked"}})) ==
+        400);
+  CHECK(judge(fields(
+            {{"Host", "a"}, {"Transfer-Encoding", "chunked"}, {"Transfer-Encoding", "chunked"}})) ==
+        400);
+  CHECK(judge(fields({{"Host", "a"}, {"Transfer-Encoding", "xchunked"}})) == 501);
+  CHECK(judge(fields({{"Host", "a"}, {"Transfer-Encoding", "chunked, identity"}})) == 501);
+  CHECK(judge(fields({{"Transfer-Encoding", "chunked"}}), 10) == 400);
+  CHECK(judge(fields({{"Host", "a"}, {"Expect", "more"}})) == 417);
+}
+
+TEST_CASE("the gate judges the request line") {
+  const Headers host = fields({{"Host", "a"}});
+  CHECK(judge("BREW", "/", host) == 501);
+  CHECK(judge("get", "/", host) == 501);
+  CHECK(judge("CONNECT", "/", host) == 400);
+  CHECK(judge("GET", "*", host) == 400);
+  CHECK(judge("GET", "http://a/", host) == 400);
+  CHECK(judge("GET", "", host) == 400);
+  CHECK(judge("GET", "/\x80", host) == 400);
+  CHECK(judge("GET", "/" + std::string(8'191, 'a'), host) == 0);
+  CHECK(judge("GET", "/" + std::string(8'192, 'a'), host) == 414);
+}
+
+TEST_CASE("the gate judges sizes exactly") {
+  const Headers host = fields({{"Host", "a"}});
+  CHECK(judge("POST", "/", host, 11, 1 << 20) == 0);
+  CHECK(judge("POST", "/", host, 11, (1 << 20) + 1) == 413);
+  Headers many(100, {"X", "y"});
+  many[0] = {"Host", "a"};
+  CHECK(judge(many) == 0);
+  many.emplace_back("X", "y");
+  CHECK(judge(many) == 431);
+  const Limits limits;
+  const std::string raw(limits.header_bytes_max + 1, ' ');
+  CHECK(gate({raw, "GET", "/", 11, &host, {}}, limits).status == 431);
+  CHECK(gate({std::string_view(raw).substr(1), "GET", "/", 11, &host, {}}, limits).status == 0);
+}
+
+TEST_CASE("folded lines are found in the bytes") {
+  const Headers host = fields({{"Host", "a"}});
+  const Limits limits;
+  CHECK(
+      gate({"GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", "GET", "/", 11, &host, {}}, limits).status ==
+      400);
+  CHECK(
+      gate({"GET / HTTP/1.1\r\nHost:\r\n\ta\r\n\r\n", "GET", "/", 11, &host, {}}, limits).status ==
+      400);
+  CHECK(gate({"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "GET", "/", 11, &host, {}}, limits).status ==
+        0);
+}
+
+TEST_CASE("a header without an end is blamed on its first line or on its fields") {
+  const Limits limits;
+  CHECK(too_long("GET /" + std::string(9'000, 'a'), limits).status == 414);
+  CHECK(too_long("GET / HTTP/1.1\r\nX: " + std::string(9'000, 'a'), limits).status == 431);
+}
+
+TEST_CASE("the parser's views survive a buffer that moves between two pieces") {
+  const std::string whole =
+      "POST /p?q HTTP/1.1\r\nHost: hub\r\nX-Long: value\r\nContent-Length: 3\r\n\r\nabc";
+  for (std::size_t cut = 1; cut < whole.size() - 3; ++cut) {
+    RequestParser parser((Limits()));
+    auto first = std::make_unique<std::string>(whole.substr(0, cut));
+    REQUIRE(parser.header(*first) == Step::more);
+    first.reset();
+    const std::string second = whole;
+    REQUIRE(parser.header(second) == Step::done);
+    Headers headers;
+    const Head head = parser.views(second.data(), headers);
+    CHECK(head.method == "POST");
+    CHECK(head.target == "/p?q");
+    CHECK(head.content_length == 3);
+    CHECK(headers == fields({{"Host", "hub"}, {"X-Long", "value"}, {"Content-Length", "3"}}));
+    CHECK(second.substr(parser.header_bytes()) == "abc");
+  }
+}
+
+TEST_CASE("a parser is used again after any request") {
+  RequestParser parser((Limits()));
+  CHECK(parser.header("nonsense\r\n\r\n") == Step::refused);
+  CHECK(parser.refused().status == 400);
+  parser.reset();
+  CHECK(parser.header("HEAD / HTTP/1.0\r\n\r\n") == Step::done);
+  CHECK(parser.is_head());
+  CHECK(parser.version() == 10);
+  parser.reset();
+  CHECK_FALSE(parser.is_head());
+}
+
+TEST_CASE("chunks come out the same wherever they are cut") {
+  const std::string header = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const std::string wire :
+       {"5;x\r\nhello\r\n6\r\n world\r\n000\r\nT: v\r\n\r\n", "0\r\n\r\n", "00;y\r\n\r\n"}) {
+    for (std::size_t cut = 0; cut < wire.size(); ++cut) {
+      RequestParser parser((Limits()));
+      REQUIRE(parser.header(header) == Step::done);
+      std::string body;
+      std::size_t consumed = 0, more = 0;
+      REQUIRE(parser.chunks(std::string_view(wire).substr(0, cut), body, consumed) == Step::more);
+      REQUIRE(parser.chunks(std::string_view(wire).substr(consumed), body, more) == Step::done);
+      CHECK(consumed + more == wire.size());
+      CHECK(body == (wire.front() == '5' ? "hello world" : ""));
+    }
+  }
+}
+
+TEST_CASE("chunk extensions are ignored up to a limit") {
+  RequestParser parser((Limits()));
+  REQUIRE(parser.header("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n") ==
+          Step::done);
+  const std::string chunk = "1;" + std::string(1'000, 'e') + "\r\nx\r\n";
+  std::string body, pending;
+  Step step = Step::more;
+  std::size_t consumed = 0, chunks = 0;
+  for (; step == Step::more && chunks < 100; ++chunks) {
+    pending += chunk;
+    step = parser.chunks(pending, body, consumed);
+    pending.erase(0, consumed);
+  }
+  CHECK(step == Step::refused);
+  CHECK(parser.refused().status == 431);
+  CHECK(chunks == 17);
+}
+
+TEST_CASE("the head of an answer") {
+  Response response;
+  response.body = "{}";
+  response.headers = "X: y\r\n";
+  std::string out;
+  CHECK(append_head(out, response, "Date: d\r\n", {}));
+  CHECK(out ==
+        "HTTP/1.1 200 OK\r\nDate: d\r\nContent-Type: application/json\r\nContent-Length: 2\r\nX: "
+        "y\r\n\r\n");
+  out.clear();
+  CHECK_FALSE(append_head(out, response, "", {.close = true, .head_only = true, .http_1_0 = true}));
+  CHECK(out.ends_with("Content-Length: 2\r\nX: y\r\nConnection: close\r\n\r\n"));
+  out.clear();
+  response.status = 204;
+  CHECK_FALSE(append_head(out, response, "", {.http_1_0 = true}));
+  CHECK(out == "HTTP/1.1 204 No Content\r\nX: y\r\nConnection: keep-alive\r\n\r\n");
+}
+
+TEST_CASE("dates and headers as text") {
+  CHECK(date_line(Time{Seconds{784'111'777}}) == "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+  CHECK(date_line(Time{Seconds{0}}) == "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n");
+  CHECK(has_header("A: b\r\nRetry-After: 3\r\n", "retry-after"));
+  CHECK_FALSE(has_header("A: retry-after\r\nX-Retry-After: 3\r\n", "retry-after"));
+  CHECK_FALSE(has_header("", "retry-after"));
+}
+
+TEST_CASE("headers of a request are found whatever their case") {
+  Request request;
+  request.headers = fields({{"A", "1"}, {"a", "2"}, {"B", ""}});
+  CHECK(request.header("a") == "1");
+  CHECK(request.count("A") == 2);
+  CHECK(request.header("b").data() != nullptr);
+  CHECK(request.header("c").data() == nullptr);
+}
+
+TEST_CASE("the receive buffer keeps its bytes through growth, moves and cuts") {
+  Input input;
+  std::string expected;
+  const auto receive = [&](std::size_t bytes, char byte) {
+    while (bytes > 0) {
+      const auto space = input.space();
+      const std::size_t now = std::min(bytes, space.size());
+      std::memset(space.data(), byte, now);
+      input.received(now);
+      expected.append(now, byte);
+      bytes -= now;
+    }
+  };
+  receive(3'000, 'a');
+  input.consume(2'999);
+  expected.erase(0, 2'999);
+  receive(3'500, 'b');
+  CHECK(input.pending() == expected);
+  receive(40'000, 'c');
+  input.erase(10, 100);
+  expected.erase(10, 100);
+  CHECK(input.pending() == expected);
+  CHECK(input.pending(5) == std::string_view(expected).substr(5));
+  input.consume(input.pending().size());
+  CHECK(input.pending().empty());
+  CHECK_FALSE(input.has_room(5'000));
+  input.make_room(5'000);
+  CHECK(input.tail().size() >= 5'000);
+}
+
+}  // namespace
+}  // namespace eventhub::http
