@@ -16,14 +16,15 @@ CREATE FUNCTION setting_bigint(wanted text) RETURNS bigint
 
 CREATE FUNCTION backoff_ok(waits double precision[]) RETURNS boolean
   LANGUAGE sql IMMUTABLE
-  AS $$ SELECT cardinality(waits) BETWEEN 1 AND 100
-             AND coalesce((SELECT bool_and(w >= 0 AND w <= 86400) FROM unnest(waits) w), false) $$;
+  AS $$ SELECT coalesce(array_ndims(waits) = 1 AND cardinality(waits) <= 100, false)
+             AND (SELECT bool_and(coalesce(w >= 0 AND w <= 86400, false)) FROM unnest(waits) w) $$;
 
 CREATE FUNCTION patterns_ok(patterns text[]) RETURNS boolean
   LANGUAGE sql IMMUTABLE
-  AS $$ SELECT coalesce((SELECT bool_and(p ~ '^(>|[A-Za-z0-9_:/-]+|\*)(\.([A-Za-z0-9_:/-]+|\*))*(\.>)?$'
-                                     AND p !~ '^>\.' AND length(p) <= 255)
-                         FROM unnest(patterns) p), false) $$;
+  AS $$ SELECT coalesce(array_ndims(patterns) = 1, false)
+             AND (SELECT bool_and(coalesce(p ~ '^(>|[A-Za-z0-9_:/-]+|\*)(\.([A-Za-z0-9_:/-]+|\*))*(\.>)?$'
+                                           AND p !~ '^>\.' AND length(p) <= 255, false))
+                  FROM unnest(patterns) p) $$;
 
 CREATE TABLE subscribers (
   sid integer GENERATED ALWAYS AS IDENTITY UNIQUE,

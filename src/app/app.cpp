@@ -8,6 +8,7 @@
 
 #include "app/hub.hpp"
 #include "eventhub/core/log.hpp"
+#include "eventhub/http/egress.hpp"
 #include "eventhub/store/embedded.hpp"
 
 namespace eventhub {
@@ -43,6 +44,7 @@ int run_hub(Config config) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
   name_worker(config);
+  const http::EgressPolicy readable(config.egress);  // a bad range is told whatever the roles are
   std::unique_ptr<store::EmbeddedPostgres> embedded;
   try {
     if (config.embedded.enabled) {

@@ -68,15 +68,7 @@ int Hub::run() {
   signals_.add(SIGINT);
   signals_.add(SIGTERM);
   wait_for_signal();
-  const auto failed = [this](std::exception_ptr error) {
-    over_ = true;
-    try {
-      std::rethrow_exception(error);
-    } catch (const std::exception& what) {
-      fail("the hub", what.what());
-    }
-  };
-  spawn(context_.get_executor(), "hub", live(), failed);
+  spawn(context_.get_executor(), "hub", live());
   while (!over_) context_.run_one();
   signals_.cancel();
   context_.run_for(kWatchEvery);  // what was only waiting ends now
@@ -84,11 +76,15 @@ int Hub::run() {
 }
 
 Task<void> Hub::live() {
-  co_await prepare();
-  if (!stop_) {
-    start();
-    co_await watch();
-    co_await drain();
+  try {
+    co_await prepare();
+    if (!stop_) {
+      start();
+      co_await watch();
+      co_await drain();
+    }
+  } catch (const std::exception& error) {
+    fail("start", error.what());
   }
   over_ = true;
 }

@@ -66,9 +66,10 @@ std::string file_note(const Option& option) {
 }
 
 constexpr std::string_view kFileHead =
-    R"(# Settings of eventhubd. Every option is here with its default, commented out. A flag (--server.port=3000)
-# wins over the environment variable, which wins over this file. Unknown keys and bad values stop the start.
-# Generated from the option table in src/core/options.cpp; docs/configuration.md says more.
+    R"(# Settings of eventhubd. Every option is here with its default, commented out. A flag, like
+# --server.port=3000, wins over the environment variable, which wins over this file. Unknown keys
+# and bad values stop the start. docs/configuration.md says more.
+# Generated from the option table in src/core/options.cpp: change it there.
 
 )";
 
@@ -76,24 +77,26 @@ constexpr std::string_view kReferenceHead = R"(# Configuration
 
 Generated from the option table in `src/core/options.cpp`: change it there.
 
-Every option has one name, which is its place in the TOML file (`server.port` is `port` in `[server]`) and its
-flag (`--server.port=3000`), and one environment variable. **A flag wins over the environment, the environment
-over the file, the file over the default.** `eventhubd config` prints the effective values, secrets redacted.
+Every option has one name, which is its place in the TOML file (`server.port` is `port` in
+`[server]`) and its flag (`--server.port=3000`), and one environment variable. **A flag wins over
+the environment, the environment over the file, the file over the default.** `eventhubd config`
+prints the effective values, secrets redacted.
 
 The file is the one named by `--config`, else by `EVENTHUB_CONFIG`, else the first found of
-`config/eventhub.toml` and `/etc/eventhub/eventhub.toml`; none is fine too. `config/eventhub.toml` in the
-repository holds every option with its default.
+`config/eventhub.toml` and `/etc/eventhub/eventhub.toml`; none is fine too. `config/eventhub.toml`
+in the repository holds every option with its default.
 
 * Names end in their unit: `_ms` milliseconds, `_seconds` seconds, `_bytes_max` bytes.
-* An unknown key, a value of the wrong type or out of range, and settings that contradict each other stop the
-  start; the message names the option and the file's line, the variable or the flag. Only an unknown
-  `EVENTHUB_…` variable is a mere warning.
-* An empty variable counts as not set. Numbers are decimal; booleans are `true`, `false`, `1`, `0`, `yes`,
-  `no`, `on`, `off`; lists are separated by commas (in the file `["a", "b"]` works too).
-* Secrets do not go on the command line, where everybody can read them. `DB_PASSWORD_FILE` and
-  `DATABASE_URL_FILE` name a file that holds the secret; a line end behind it is cut off.
-* `STALE_TIMEOUT_SECONDS` of earlier hubs is accepted and has no effect: messages of a crashed process are
-  taken over without a time-out. `CHECK_INTERVAL_MS` is `cleanup.interval_ms`.
+* An unknown key, a value of the wrong type or out of range, and settings that contradict each other
+  stop the start; the message names the option and the file's line, the variable or the flag. Only
+  an unknown `EVENTHUB_...` variable is a mere warning.
+* An empty variable counts as not set. Numbers are decimal; booleans are `true`, `false`, `1`, `0`,
+  `yes`, `no`, `on`, `off`; lists are separated by commas (in the file `["a", "b"]` works too).
+* Secrets do not go on the command line, where everybody can read them; `--database.url` works as
+  long as no password is in it. `DB_PASSWORD_FILE` and `DATABASE_URL_FILE` name a file that holds
+  the secret; a line end behind it is cut off.
+* `STALE_TIMEOUT_SECONDS` of earlier hubs is accepted and has no effect: messages of a crashed
+  process are taken over without a time-out. `CHECK_INTERVAL_MS` is `cleanup.interval_ms`.
 
 )";
 

@@ -1,5 +1,5 @@
-// Lanes: the public calls, ownership of shards and the feed. Starting is in lanes_start.cpp, answers of the
-// writer in lanes_commit.cpp, parking in lanes_park.cpp.
+// Lanes: the public calls, ownership of shards and the feed. Starting is in lanes_start.cpp,
+// answers of the writer in lanes_commit.cpp, parking in lanes_park.cpp.
 #include "eventhub/core/lanes.hpp"
 
 #include <algorithm>
@@ -46,7 +46,9 @@ bool ById::operator()(const Share* a, const Share* b) const {
   return std::pair(a->shard, a->subscriber->sid) < std::pair(b->shard, b->subscriber->sid);
 }
 
-LaneId Lane::id() const { return {share->shard, share->subscriber->sid, khash}; }
+LaneId Lane::id() const {
+  return {share->shard, share->subscriber->sid, khash};
+}
 
 // ── look-ups ──
 
@@ -130,7 +132,8 @@ void Lanes::Impl::erase(Record& record) {
 
 void Lanes::Impl::erase_if_idle(Lane& lane) {
   if (!lane.keyed() || lane.source == Lane::Source::parked) return;
-  if (lane.messages.size || lane.redeliveries.size || lane.busy || lane.loading || lane.ready) return;
+  if (lane.messages.size || lane.redeliveries.size || lane.busy || lane.loading || lane.ready)
+    return;
   drains.erase(&lane);
   lane.share->keyed.erase(*lane.khash);
 }
@@ -235,7 +238,9 @@ void Lanes::acquire(const Takeover& takeover) {
   s.update_caps();
 }
 
-void Lanes::begin_release(std::int16_t shard) { impl_->shards.at(shard).releasing = true; }
+void Lanes::begin_release(std::int16_t shard) {
+  impl_->shards.at(shard).releasing = true;
+}
 
 bool Lanes::drained(std::int16_t shard) const {
   const ShardState& state = impl_->shards.at(shard);
@@ -253,7 +258,9 @@ void Lanes::release(std::int16_t shard) {
   s.update_caps();
 }
 
-bool Lanes::owns(std::int16_t shard) const { return impl_->shards.contains(shard); }
+bool Lanes::owns(std::int16_t shard) const {
+  return impl_->shards.contains(shard);
+}
 
 void Lanes::set_subscribers(SubscriberSetPtr subscribers) {
   Impl& s = *impl_;
@@ -300,8 +307,8 @@ void Lanes::Impl::feed_one(const FedMessage& fed, ShardState& shard) {
   if (!finish_if_spent(record)) consider(lane);
 }
 
-void Lanes::feed(const std::vector<FedMessage>& messages, const std::vector<std::int16_t>& fed_shards,
-                 std::int64_t window_end) {
+void Lanes::feed(const std::vector<FedMessage>& messages,
+                 const std::vector<std::int16_t>& fed_shards, std::int64_t window_end) {
   Impl& s = *impl_;
   const Mono now = s.clock.mono();
   for (const std::int16_t number : fed_shards) {
@@ -321,19 +328,24 @@ Lanes::Lanes(const LanesConfig& config, const Clock& clock)
     : impl_(std::make_unique<Impl>(config, clock)) {}
 Lanes::~Lanes() = default;
 
-void Lanes::begin_drain() { impl_->draining = true; }
+void Lanes::begin_drain() {
+  impl_->draining = true;
+}
 
 std::vector<LaneOp> Lanes::take_ops(std::size_t rows) {
   std::vector<LaneOp> taken;
   auto& ops = impl_->ops;
   const std::size_t count = std::min(rows, ops.size());
   taken.reserve(count);
-  std::move(ops.begin(), ops.begin() + static_cast<std::ptrdiff_t>(count), std::back_inserter(taken));
+  std::move(ops.begin(), ops.begin() + static_cast<std::ptrdiff_t>(count),
+            std::back_inserter(taken));
   ops.erase(ops.begin(), ops.begin() + static_cast<std::ptrdiff_t>(count));
   return taken;
 }
 
-bool Lanes::has_ops() const { return !impl_->ops.empty(); }
+bool Lanes::has_ops() const {
+  return !impl_->ops.empty();
+}
 
 void Lanes::poll_requests() {
   Impl& s = *impl_;
@@ -342,7 +354,9 @@ void Lanes::poll_requests() {
   s.polling = s.discarding = true;
 }
 
-void Lanes::expire_below(std::int64_t event_seq) { impl_->expire = event_seq; }
+void Lanes::expire_below(std::int64_t event_seq) {
+  impl_->expire = event_seq;
+}
 
 LanesCounts Lanes::counts() const {
   Impl& s = *impl_;
@@ -364,7 +378,8 @@ LanesCounts Lanes::counts() const {
     if (record.state != Record::State::waiting) continue;
     const Record* first = s.candidate(*record.lane);
     const bool behind = record.lane->keyed() && first && first != &record;
-    const WaitReason why = behind ? WaitReason::order : s.reason(*record.lane, record, now, nullptr);
+    const WaitReason why =
+        behind ? WaitReason::order : s.reason(*record.lane, record, now, nullptr);
     if (why == WaitReason::none) continue;
     ++waiting[why];
     if (!behind && record.lane->keyed()) ++counts.blocked_keys;

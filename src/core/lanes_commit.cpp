@@ -1,5 +1,5 @@
-// Lanes: what the ordered writer did. Every answer either frees a lane, fills one from `parked` or tells that
-// nothing more is there.
+// Lanes: what the ordered writer did. Every answer either frees a lane, fills one from `parked` or
+// tells that nothing more is there.
 #include <algorithm>
 
 #include "lanes_state.hpp"
@@ -73,8 +73,8 @@ void Lanes::Impl::finish(Record& record, Outcome outcome, std::string why, std::
   ops.emplace_back(std::move(op));
 }
 
-// After a take-over: at most once with a committed `started` is final; in careful mode an attempt that has only
-// `started` counts, so that a message that kills its worker is not tried for ever.
+// After a take-over: at most once with a committed `started` is final; in careful mode an attempt
+// that has only `started` counts, so that a message that kills its worker is not tried for ever.
 bool Lanes::Impl::finish_if_spent(Record& record) {
   if (!record.started) return false;
   const SubscriberPtr& row = record.lane->share->subscriber->row;
@@ -86,7 +86,8 @@ bool Lanes::Impl::finish_if_spent(Record& record) {
   }
   record.started = false;
   if (record.attempt <= row->retry.limit) return false;
-  finish(record, Outcome::dead, "worker_crashed", "every attempt ended with the loss of its process");
+  finish(record, Outcome::dead, "worker_crashed",
+         "every attempt ended with the loss of its process");
   return true;
 }
 
@@ -152,7 +153,8 @@ void Lanes::Impl::lane_loaded(const LoadLane& op, const LaneAnswer& answer) {
   }
   Share& share = *lane.share;
   if (added == 0 && lane.source == Lane::Source::parked) {
-    // Nothing new: a key of a spilled share is dropped, the scan of keys finds it again when it must.
+    // Nothing new: a key of a spilled share is dropped, the scan of keys finds it again when it
+    // must.
     const bool idle = answer.messages.empty() && !lane.messages.size && !lane.busy;
     if (lane.keyed() && share.spilled && idle) {
       set_source(lane, Lane::Source::unknown);
@@ -181,8 +183,8 @@ void Lanes::Impl::keys_loaded(const LoadKeys& op, const LaneAnswer& answer) {
     refill(lane);
   }
   if (answer.keys.size() == static_cast<std::size_t>(op.limit)) return;
-  // The end of a pass. A spilled share goes back to the feed first; then a pass that finds nothing, with
-  // nothing parked meanwhile, proves that keys without a lane have nothing parked.
+  // The end of a pass. A spilled share goes back to the feed first; then a pass that finds nothing,
+  // with nothing parked meanwhile, proves that keys without a lane have nothing parked.
   if (share.spilled) {
     share.spilled = false;
   } else if (share.scan_found == 0 && share.scan_parks == share.parks) {

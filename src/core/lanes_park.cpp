@@ -1,5 +1,5 @@
-// Lanes: parking. Moves low waters past what waits long, spills what memory cannot hold, drains it again.
-// Queues ParkMessage, MoveLowWater and the loads for the writer.
+// Lanes: parking. Moves low waters past what waits long, spills what memory cannot hold, drains it
+// again. Queues ParkMessage, MoveLowWater and the loads for the writer.
 #include <algorithm>
 
 #include "lanes_state.hpp"
@@ -46,10 +46,12 @@ void Lanes::Impl::set_source(Lane& lane, Lane::Source source) {
   }
 }
 
-// Parks the lane from its head, the one in flight included, and forgets the waiting ones after `keep`.
+// Parks the lane from its head, the one in flight included, and forgets the waiting ones after
+// `keep`.
 void Lanes::Impl::evict(Lane& lane, WaitReason why, MessageRef keep) {
   std::vector<Record*> of_lane;
-  for (Record* record = lane.messages.head; record; record = record->next) of_lane.push_back(record);
+  for (Record* record = lane.messages.head; record; record = record->next)
+    of_lane.push_back(record);
   if (!lane.keyed()) {
     for (auto& [ref, record] : records) {
       const bool elsewhere = record.lane == &lane && !record.listed && !record.redelivery;
@@ -117,7 +119,8 @@ void Lanes::Impl::move_low_waters(Mono now) {
   }
 }
 
-// Whatever has waited for a reason since before the last `park_after` is parked, per key from the head.
+// Whatever has waited for a reason since before the last `park_after` is parked, per key from the
+// head.
 void Lanes::Impl::park_old(ShardState& shard, Mono now) {
   std::uint64_t last = shard.first_window;
   for (const Window& window : shard.windows) {
@@ -142,7 +145,8 @@ void Lanes::Impl::park_lane_up_to(Lane& lane, std::uint64_t window, Mono now) {
   if (lane.keyed() || lane.share->records == lane.messages.size) return;
   // Unordered messages that wait for their retry are in no list.
   for (auto& [ref, record] : records) {
-    const bool waits = record.lane == &lane && !record.listed && record.window && record.window < window;
+    const bool waits =
+        record.lane == &lane && !record.listed && record.window && record.window < window;
     if (waits && record.state == Record::State::waiting) park(record, WaitReason::retry);
   }
 }
@@ -160,7 +164,8 @@ std::size_t Lanes::Impl::waiting_records(Share& share, Mono now, Lane** longest)
                        reason(lane, *first, now, nullptr) != WaitReason::none;
     if (!waits || lane.source == Lane::Source::parked) return;
     waiting += lane.messages.size;
-    if (lane.keyed() && (!*longest || lane.messages.size > (*longest)->messages.size)) *longest = &lane;
+    if (lane.keyed() && (!*longest || lane.messages.size > (*longest)->messages.size))
+      *longest = &lane;
   };
   std::size_t listed = share.unordered.messages.size;
   add(share.unordered);
@@ -168,7 +173,8 @@ std::size_t Lanes::Impl::waiting_records(Share& share, Mono now, Lane** longest)
     listed += lane.messages.size;
     add(lane);
   }
-  return waiting + (share.records > listed ? share.records - listed : 0);  // + those between retries
+  return waiting +
+         (share.records > listed ? share.records - listed : 0);  // + those between retries
 }
 
 void Lanes::Impl::relieve_memory() {
@@ -214,8 +220,7 @@ bool Lanes::Impl::refill(Lane& lane) {
   std::size_t here = lane.messages.size + lane.busy;
   if (!lane.keyed()) here = lane.share->records;
   lane.loading = true;
-  ops.emplace_back(
-      LoadLane{lane.id(), static_cast<int>(here + rows), lane.generation, lane.parks});
+  ops.emplace_back(LoadLane{lane.id(), static_cast<int>(here + rows), lane.generation, lane.parks});
   return true;
 }
 
@@ -226,7 +231,8 @@ void Lanes::Impl::scan(Share& share) {
   if (share.draining > kKeys || records.size() > max / 2) return;
   share.scanning = true;
   if (!share.scan_after) share.scan_parks = share.parks;
-  ops.emplace_back(LoadKeys{share.shard, share.subscriber->sid, share.scan_after, kKeys, share.parks});
+  ops.emplace_back(
+      LoadKeys{share.shard, share.subscriber->sid, share.scan_after, kKeys, share.parks});
 }
 
 void Lanes::Impl::drain() {
@@ -247,6 +253,9 @@ void Lanes::tick() {
   Impl& s = *impl_;
   const Mono now = s.clock.mono();
   s.run_timers(now);
+  for (auto& [number, shard] : s.shards) {
+    if (shard.careful && now - shard.acquired > std::chrono::minutes{5}) shard.careful = false;
+  }
   s.relieve_memory();
   s.move_low_waters(now);
   s.drain();

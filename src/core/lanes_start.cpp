@@ -1,5 +1,5 @@
-// Lanes: why a message waits, who is next, what an attempt came to. Queues RecordAttempt for the writer;
-// lanes_commit.cpp goes on when it is committed.
+// Lanes: why a message waits, who is next, what an attempt came to. Queues RecordAttempt for the
+// writer; lanes_commit.cpp goes on when it is committed.
 #include <algorithm>
 
 #include "lanes_state.hpp"
@@ -23,8 +23,10 @@ bool Lanes::Impl::ghost(const Lane& lane, const MessageRef& ref) const {
   return ghost_refs.contains(ref);
 }
 
-// The one place that knows why a message waits. `until` gets the time at which that may change by itself.
-WaitReason Lanes::Impl::reason(const Lane& lane, const Record& record, Mono now, Mono* until) const {
+// The one place that knows why a message waits. `until` gets the time at which that may change by
+// itself.
+WaitReason Lanes::Impl::reason(const Lane& lane, const Record& record, Mono now,
+                               Mono* until) const {
   const SubscriberState& state = *lane.share->subscriber;
   if (!state.row) return WaitReason::none;
   if (!state.row->active) return WaitReason::inactive;
@@ -43,8 +45,8 @@ WaitReason Lanes::Impl::reason(const Lane& lane, const Record& record, Mono now,
     return WaitReason::retry;
   }
   if (shard.wait && lane.keyed()) {
-    const Mono over =
-        shard.acquired + state.row->timeout.value_or(config.default_timeout) + config.takeover_extra;
+    const Mono over = shard.acquired + state.row->timeout.value_or(config.default_timeout) +
+                      config.takeover_extra;
     if (now < over) {
       no_sooner(until, over);
       return WaitReason::takeover;
@@ -68,7 +70,8 @@ void Lanes::Impl::list(SubscriberState& state) {
   round.push_back(&state);
 }
 
-// Puts the lane among the ready ones when its first message may go, or sees to it that it is looked at again.
+// Puts the lane among the ready ones when its first message may go, or sees to it that it is looked
+// at again.
 void Lanes::Impl::consider(Lane& lane) {
   if (lane.ready) return;
   SubscriberState& state = *lane.share->subscriber;
@@ -255,7 +258,8 @@ void Lanes::not_sent(const Start& start) {
   --s.shards.at(start.lane.shard).in_flight;
   --s.in_flight;
   record->state = Record::State::waiting;
-  if (!record->listed) (record->redelivery ? lane.redeliveries : lane.messages).insert_ordered(*record);
+  if (!record->listed)
+    (record->redelivery ? lane.redeliveries : lane.messages).insert_ordered(*record);
   s.consider(lane);
   s.list(*lane.share->subscriber);
 }

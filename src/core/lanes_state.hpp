@@ -8,8 +8,8 @@
 
 #include "eventhub/core/lanes.hpp"
 
-// The data of Lanes and its moves, shared by lanes*.cpp: Shard > Share (a subscriber within a shard) > Lane
-// (one key, or the unordered ones) > Record (one message).
+// The data of Lanes and its moves, shared by lanes*.cpp: Shard > Share (a subscriber within a
+// shard) > Lane (one key, or the unordered ones) > Record (one message).
 namespace eventhub {
 
 struct Lane;
@@ -60,12 +60,12 @@ struct Lane {
   RecordList redeliveries;
   std::size_t busy = 0;  // in the air or being recorded
   Source source = Source::memory;
-  bool ready = false;    // in its subscriber's queue
+  bool ready = false;  // in its subscriber's queue
   bool loading = false;
-  bool rest = false;            // unordered lane: `parked` may hold some that are not here
-  Mono rest_due{};              // when the first of those is due
-  std::uint32_t generation = 0; // of evictions; an older load is thrown away
-  std::uint32_t parks = 0;      // rows parked so far
+  bool rest = false;             // unordered lane: `parked` may hold some that are not here
+  Mono rest_due{};               // when the first of those is due
+  std::uint32_t generation = 0;  // of evictions; an older load is thrown away
+  std::uint32_t parks = 0;       // rows parked so far
   bool keyed() const { return khash.has_value(); }
   LaneId id() const;
 };
@@ -205,11 +205,11 @@ struct Lanes::Impl {
   std::deque<LaneOp> ops;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
   std::map<LaneId, std::set<MessageRef>> blocked;  // by dead letters, on_dead = block
-  std::set<Lane*, ById> drains;                          // lanes with more in `parked`
-  std::set<Share*, ById> scans;                          // shares whose keys are not known
+  std::set<Lane*, ById> drains;                    // lanes with more in `parked`
+  std::set<Share*, ById> scans;                    // shares whose keys are not known
   std::map<GhostKey, int> ghost_keys;              // in the air from a former ownership
   std::set<MessageRef> ghost_refs;
-  std::map<std::int16_t, Mono> wait_over;          // end of the last take-over wait; outlives reset()
+  std::map<std::int16_t, Mono> wait_over;  // end of the last take-over wait; outlives reset()
   std::size_t in_flight = 0;
   std::optional<std::int64_t> expire;
   bool expiring = false, polling = false, discarding = false;

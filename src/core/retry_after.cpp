@@ -7,7 +7,8 @@
 namespace eventhub {
 namespace {
 
-// Takes a fixed grammar apart from left to right; `ok` turns false at the first misfit and stays so.
+// Takes a fixed grammar apart from left to right; `ok` turns false at the first misfit and stays
+// so.
 class Reader {
  public:
   explicit Reader(std::string_view text) : rest_(text) {}

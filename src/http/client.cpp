@@ -44,7 +44,9 @@ Client::Client(Executor executor, const WebhookConfig& webhook, const EgressConf
                const Clock& clock, Metrics& /*metrics*/, const ClientOptions& options)
     : impl_(std::make_shared<Impl>(std::move(executor), webhook, egress, clock, options)) {}
 
-Client::~Client() { close(); }
+Client::~Client() {
+  close();
+}
 
 void Client::close() {
   impl_->closed = true;
@@ -109,8 +111,8 @@ Task<bool> Client::Impl::send(Exchange& exchange, const Post& request, bool may_
   if (!error && written < total) {
     error = co_await connection.write_rest(connection.head, request.body, written);
   }
-  // A receiver may answer and close before it has read everything, so the answer is looked for after an
-  // error as well.
+  // A receiver may answer and close before it has read everything, so the answer is looked for
+  // after an error as well.
   Answer answer;
   if (!nothing_left && !exchange.over()) {
     const error_code read_error = co_await read_answer(exchange, connection, answer);
@@ -148,7 +150,8 @@ Task<error_code> Client::Impl::read_answer(Exchange& exchange, Connection& conne
 void Client::Impl::conclude(Exchange& exchange, Connection& connection, const Answer& answer) {
   const AnswerParser& parser = answer.parser();
   AttemptResult& result = exchange.result;
-  if (parser.retry_after()) result.retry_after = parse_retry_after(*parser.retry_after(), clock.now());
+  if (parser.retry_after())
+    result.retry_after = parse_retry_after(*parser.retry_after(), clock.now());
   result.response = printable(parser.body(), kBodyKept);
   if (answer.keep_alive() && connection.unread().empty() && !exchange.over()) exchange.lease.keep();
 }

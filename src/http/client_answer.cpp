@@ -1,4 +1,5 @@
-// Reads a webhook's answer: Beast's parser, a stricter gate, limits. client.cpp decides what it means.
+// Reads a webhook's answer: Beast's parser, a stricter gate, limits. client.cpp decides what it
+// means.
 #include "http/client_answer.hpp"
 
 #include <fmt/format.h>
@@ -42,7 +43,8 @@ void AnswerParser::on_response_impl(int code, string_view reason, int version, e
   if (code == 101) refuse("it switches protocols, which nobody asked for", error);
 }
 
-void AnswerParser::on_field_impl(field name, string_view text, string_view value, error_code& error) {
+void AnswerParser::on_field_impl(field name, string_view text, string_view value,
+                                 error_code& error) {
   header_bytes_ += text.size() + value.size() + 4;
   if (++fields_ > kFieldsMax) return refuse("it has more than 100 header fields", error);
   if (header_bytes_ > kHeaderBytesMax) return refuse("its header is larger than 16 KiB", error);
@@ -79,7 +81,9 @@ std::size_t AnswerParser::on_chunk_body_impl(std::uint64_t, string_view body, er
   return body.size();
 }
 
-Answer::Answer() { parser_.emplace(); }
+Answer::Answer() {
+  parser_.emplace();
+}
 
 void Answer::fail(std::string why) {
   failed_ = true;
@@ -116,8 +120,7 @@ std::size_t Answer::feed(std::string_view bytes) {
     got_some_ = true;
     const bool in_body = parser_->saw_header();
     beast::error_code error;
-    const std::size_t n =
-        parser_->put({bytes.data() + taken, bytes.size() - taken}, error);
+    const std::size_t n = parser_->put({bytes.data() + taken, bytes.size() - taken}, error);
     taken += n;
     if (in_body) body_bytes_ += n;
     if (!after_put(error, bytes.size() - taken)) break;

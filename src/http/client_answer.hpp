@@ -26,7 +26,8 @@ class AnswerParser final : public boost::beast::http::basic_parser<false> {
   using error_code = boost::beast::error_code;
   using field = boost::beast::http::field;
 
-  void on_request_impl(boost::beast::http::verb, string_view, string_view, int, error_code&) override;
+  void on_request_impl(boost::beast::http::verb, string_view, string_view, int,
+                       error_code&) override;
   void on_response_impl(int code, string_view reason, int version, error_code& error) override;
   void on_field_impl(field name, string_view text, string_view value, error_code& error) override;
   void on_header_impl(error_code& error) override;

@@ -13,8 +13,8 @@ namespace eventhub::http {
 
 using boost::system::error_code;
 
-// One TCP (and TLS) connection to a receiver with its buffers. Nothing here knows deadlines: close() from a
-// timer ends whatever is being waited for.
+// One TCP (and TLS) connection to a receiver with its buffers. Nothing here knows deadlines:
+// close() from a timer ends whatever is being waited for.
 class Connection {
  public:
   explicit Connection(const Executor& executor) : socket_(executor) {}
@@ -38,8 +38,8 @@ class Connection {
   // Whether the peer has closed a kept connection, or said something nobody asked for.
   bool stale();
 
-  std::string head;         // of the request; kept for its capacity
-  std::size_t uses = 0;     // requests it has carried
+  std::string head;      // of the request; kept for its capacity
+  std::size_t uses = 0;  // requests it has carried
   Mono opened_at{};
   Mono idle_since{};
 

@@ -1,4 +1,5 @@
-// One timer for the deadlines of all attempts and look-ups; client.cpp and resolver.cpp say what expires.
+// One timer for the deadlines of all attempts and look-ups; client.cpp and resolver.cpp say what
+// expires.
 #include "http/client_deadlines.hpp"
 
 #include <algorithm>

@@ -9,7 +9,8 @@ namespace eventhub::http {
 
 class Deadlines;
 
-// Something that must be over by a time. Linked into its Deadlines from construction to destruction.
+// Something that must be over by a time. Linked into its Deadlines from construction to
+// destruction.
 class Timed {
  public:
   explicit Timed(Deadlines& deadlines) : deadlines_(deadlines) {}
@@ -36,8 +37,8 @@ class Timed {
   bool armed_ = false;
 };
 
-// All deadlines behind one timer, which is set to the earliest one: a request that is answered in time costs
-// two pointer writes, no timer operation.
+// All deadlines behind one timer, which is set to the earliest one: a request that is answered in
+// time costs two pointer writes, no timer operation.
 class Deadlines {
  public:
   Deadlines(const Executor& executor, const Clock& clock);

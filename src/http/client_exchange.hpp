@@ -11,8 +11,9 @@
 
 namespace eventhub::http {
 
-// One attempt in the air: its deadline, what it waits for and what is known of its result. When the deadline
-// passes or the client closes, expire() closes the connection and wakes the wait, whichever it is; over() then says why.
+// One attempt in the air: its deadline, what it waits for and what is known of its result. When the
+// deadline passes or the client closes, expire() closes the connection and wakes the wait,
+// whichever it is; over() then says why.
 class Exchange final : public Timed, public ResolveWaiter, public LeaseWaiter {
  public:
   enum class Stage { waiting, resolving, connecting, handshake, sending, answer };

@@ -1,4 +1,5 @@
-// A new connection: resolve the name, judge its addresses, connect to the first that may be called, TLS.
+// A new connection: resolve the name, judge its addresses, connect to the first that may be called,
+// TLS.
 #include <boost/asio/ip/tcp.hpp>
 
 #include "http/client_impl.hpp"
@@ -64,7 +65,8 @@ Task<bool> Client::Impl::open(Exchange& exchange) {
 Task<bool> Client::Impl::handshake(Exchange& exchange) {
   if (!exchange.url().tls) co_return true;
   exchange.stage = Exchange::Stage::handshake;
-  const std::string error = co_await exchange.lease.connection()->handshake(tls, exchange.url().host);
+  const std::string error =
+      co_await exchange.lease.connection()->handshake(tls, exchange.url().host);
   if (error.empty() && !exchange.over()) co_return true;
   exchange.fail(error);
   co_return false;

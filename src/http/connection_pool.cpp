@@ -1,4 +1,5 @@
-// Lends connections by origin, first come first served, and closes what nobody uses; client.cpp opens them.
+// Lends connections by origin, first come first served, and closes what nobody uses; client.cpp
+// opens them.
 #include "http/connection_pool.hpp"
 
 #include <algorithm>
@@ -7,8 +8,8 @@
 namespace eventhub::http {
 namespace {
 
-// A kept connection that rested longer is looked at before it is used: one system call against a request
-// that is lost on a connection the receiver has closed.
+// A kept connection that rested longer is looked at before it is used: one system call against a
+// request that is lost on a connection the receiver has closed.
 constexpr Millis kTrustIdle{50};
 // A connection is not kept for ever, so that a change of the name's address is noticed.
 constexpr Millis kAgeMax{300'000};

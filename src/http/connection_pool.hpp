@@ -14,8 +14,8 @@ namespace eventhub::http {
 class ConnectionPool;
 struct Origin;
 
-// The right to use one connection of an origin, and the connection once there is one. Goes back to the pool
-// when it is destroyed; without keep() the connection is closed.
+// The right to use one connection of an origin, and the connection once there is one. Goes back to
+// the pool when it is destroyed; without keep() the connection is closed.
 class Lease {
  public:
   Lease() = default;
@@ -47,8 +47,8 @@ class LeaseWaiter {
   ~LeaseWaiter() = default;
 };
 
-// Kept connections per origin (scheme, host, port). Those in use are bounded per origin, and altogether by
-// the attempts in the air; idle ones by number and by age.
+// Kept connections per origin (scheme, host, port). Those in use are bounded per origin, and
+// altogether by the attempts in the air; idle ones by number and by age.
 class ConnectionPool {
  public:
   struct Limits {
@@ -59,8 +59,9 @@ class ConnectionPool {
   ConnectionPool(const Executor& executor, const Clock& clock, Limits limits);
   ~ConnectionPool();
 
-  // An idle connection, else the right to open one, else (empty) the caller has to wait(). With `careful`
-  // every kept connection is looked at before it is reused, else only those idle for long.
+  // An idle connection, else the right to open one, else (empty) the caller has to wait(). With
+  // `careful` every kept connection is looked at before it is reused, else only those idle for
+  // long.
   Lease take(const Url& url, bool careful);
   void wait(const Url& url, LeaseWaiter& waiter);
   void give_up(const Url& url, LeaseWaiter& waiter);

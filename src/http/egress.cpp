@@ -1,5 +1,6 @@
-// The egress policy: global unicast addresses may be called, and what egress.allow_cidrs names. Judged on
-// the address that connect() gets, so a name that resolves to another address tomorrow changes nothing.
+// The egress policy: global unicast addresses may be called, and what egress.allow_cidrs names.
+// Judged on the address that connect() gets, so a name that resolves to another address tomorrow
+// changes nothing.
 #include "eventhub/http/egress.hpp"
 
 #include <algorithm>
@@ -88,7 +89,8 @@ std::vector<Rule> make_rules() {
   return rules;
 }
 
-// Empty when global unicast. IPv4 comes mapped, and only then may ::ffff:0:0/96 be anything but denied.
+// Empty when global unicast. IPv4 comes mapped, and only then may ::ffff:0:0/96 be anything but
+// denied.
 std::string_view denied_as(const ip::address_v6& address) {
   static const std::vector<Rule> rules = make_rules();
   const Bytes bytes = address.to_bytes();

@@ -30,8 +30,8 @@ AddressesPtr failure(const std::string& host, const std::string& why) {
 
 }  // namespace
 
-// One name being looked up and who waits for it. When the DNS time-out passes the waiters are told, but the
-// look-up stays until c-ares ends it, so that it keeps counting and is not started twice.
+// One name being looked up and who waits for it. When the DNS time-out passes the waiters are told,
+// but the look-up stays until c-ares ends it, so that it keeps counting and is not started twice.
 struct Resolver::LookUp final : Timed {
   LookUp(Resolver& resolver, std::string name)
       : Timed(resolver.deadlines_), host(std::move(name)), zone(zone_of(host)) {}
@@ -48,9 +48,12 @@ struct Resolver::LookUp final : Timed {
   bool running = false;
 };
 
-Resolver::Resolver(const Executor& executor, const Clock& clock, Deadlines& deadlines, Millis timeout,
-                   const std::string& servers)
-    : clock_(clock), deadlines_(deadlines), timeout_(timeout), channel_(executor, timeout, servers) {}
+Resolver::Resolver(const Executor& executor, const Clock& clock, Deadlines& deadlines,
+                   Millis timeout, const std::string& servers)
+    : clock_(clock),
+      deadlines_(deadlines),
+      timeout_(timeout),
+      channel_(executor, timeout, servers) {}
 
 Resolver::~Resolver() = default;
 
@@ -91,9 +94,11 @@ bool Resolver::may_start(const LookUp& look_up) const {
   return zone == running_by_zone_.end() || zone->second < kRunningPerZoneMax;
 }
 
-// Starts what the limits allow, first come first served within a zone; drops what nobody waits for any more.
+// Starts what the limits allow, first come first served within a zone; drops what nobody waits for
+// any more.
 void Resolver::start_queued() {
-  if (starting_ || closed_) return;  // starting: a look-up that ended at once: the loop below sees the change
+  if (starting_ || closed_)
+    return;  // starting: a look-up that ended at once: the loop below sees the change
   starting_ = true;
   for (std::size_t i = 0; i < queued_.size();) {
     LookUp& look_up = *queued_[i];

@@ -27,8 +27,9 @@ class ResolveWaiter {
   ~ResolveWaiter() = default;
 };
 
-// Names to addresses: look-ups of one name are shared, answers are cached for their TTL (1 to 60 s; failures
-// 1 s), and the names of one zone can use only so many look-ups at a time: a dead zone delays itself alone.
+// Names to addresses: look-ups of one name are shared, answers are cached for their TTL (1 to 60 s;
+// failures 1 s), and the names of one zone can use only so many look-ups at a time: a dead zone
+// delays itself alone.
 class Resolver {
  public:
   Resolver(const Executor& executor, const Clock& clock, Deadlines& deadlines, Millis timeout,

@@ -1,4 +1,5 @@
-// c-ares on Asio: sockets by async_wait, time-outs by one timer. resolver.cpp shares and caches the answers.
+// c-ares on Asio: sockets by async_wait, time-outs by one timer. resolver.cpp shares and caches the
+// answers.
 #include "http/resolver_cares.hpp"
 
 #include <netdb.h>
@@ -13,6 +14,7 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr int kTries = 2;
+constexpr int kPacketMax = 1232;  // UDP answers that are not fragmented on the way
 constexpr std::size_t kAddressesMax = 16;
 
 std::string describe(int status) {
@@ -74,11 +76,14 @@ CaresChannel::CaresChannel(Executor executor, Millis timeout, const std::string&
   options.sock_state_cb_data = this;
   options.timeout = static_cast<int>(std::clamp<Millis::rep>(timeout.count() / 3, 50, 2000));
   options.tries = kTries;
-  const int status = library != ARES_SUCCESS
-                         ? library
-                         : ares_init_options(&channel_, &options,
-                                             ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS |
-                                                 ARES_OPT_TRIES);
+  options.flags = ARES_FLAG_EDNS;
+  options.ednspsz = kPacketMax;
+  const int status =
+      library != ARES_SUCCESS
+          ? library
+          : ares_init_options(&channel_, &options,
+                              ARES_OPT_SOCK_STATE_CB | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES |
+                                  ARES_OPT_FLAGS | ARES_OPT_EDNSPSZ);
   if (status != ARES_SUCCESS) {
     throw std::runtime_error(std::string("name resolution cannot start: ") + ares_strerror(status));
   }
@@ -151,7 +156,8 @@ void CaresChannel::wait_for(const std::shared_ptr<Watch>& entry, bool write) {
   waiting = true;
   const auto kind = write ? asio::posix::stream_descriptor::wait_write
                           : asio::posix::stream_descriptor::wait_read;
-  auto ready = [this, entry, write, alive = std::weak_ptr<bool>(alive_)](boost::system::error_code error) {
+  auto ready = [this, entry, write,
+                alive = std::weak_ptr<bool>(alive_)](boost::system::error_code error) {
     (write ? entry->writing : entry->reading) = false;
     if (error || alive.expired()) return;
     const auto fd = entry->descriptor.native_handle();

@@ -1,6 +1,5 @@
-// One connection without its waiting: what to do with bytes that came, where the next ones go, how
-// the answer looks. Driven by server_session.cpp; calls the parser, the gate and the response
-// writer.
+// The reading half of a connection without its waiting: what to do with bytes that came and where
+// the next ones go. Driven by server_session.cpp; calls the parser and the gate.
 #include "http/server_connection.hpp"
 
 #include <algorithm>
@@ -12,12 +11,12 @@ namespace {
 constexpr std::size_t kBodySlice = 16 << 10;    // first read of a body that has a buffer of its own
 constexpr std::size_t kBodyKept = 64 << 10;     // capacity kept for the next body
 constexpr std::size_t kChunkStaging = 8 << 10;  // room for chunks behind the header
-constexpr std::size_t kOnePiece = 16 << 10;     // bodies up to this are copied behind their head
 
 }  // namespace
 
-Connection::Connection(std::shared_ptr<ServerCore> core, tcp::socket peer_socket,
-                       boost::asio::ip::address peer_address, std::string_view why_turned_away)
+ServerConnection::ServerConnection(std::shared_ptr<ServerCore> core, tcp::socket peer_socket,
+                                   boost::asio::ip::address peer_address,
+                                   std::string_view why_turned_away)
     : server(std::move(core)),
       socket(std::move(peer_socket)),
       address(std::move(peer_address)),
@@ -27,39 +26,39 @@ Connection::Connection(std::shared_ptr<ServerCore> core, tcp::socket peer_socket
   server->add(*this);
 }
 
-Connection::~Connection() {
+ServerConnection::~ServerConnection() {
   server->release_body(charged_);
   server->remove(*this);
 }
 
-void Connection::set_deadline(Millis limit) {
+void ServerConnection::set_deadline(Millis limit) {
   deadline_ = server->mono() + limit;
   expired_ = false;
 }
 
 // Called again at every scan while late, so a wait that began just after the last cancel is caught,
 // too.
-void Connection::expire_if_late(Mono now) {
+void ServerConnection::expire_if_late(Mono now) {
   if (now < deadline_) return;
   expired_ = true;
   cancel();
 }
 
-void Connection::stop_if_idle() {
+void ServerConnection::stop_if_idle() {
   if (idle_) cancel();
 }
 
-void Connection::cancel() {
+void ServerConnection::cancel() {
   boost::system::error_code ignored;
   socket.cancel(ignored);
 }
 
-Step Connection::refuse(int status, std::string_view detail) {
+Step ServerConnection::refuse(int status, std::string_view detail) {
   refused = {status, detail};
   return Step::refused;
 }
 
-void Connection::begin_request() {
+void ServerConnection::begin_request() {
   const ServerConfig& config = server->config();
   parser_.reset();
   blank_line_skipped_ = false;
@@ -67,7 +66,7 @@ void Connection::begin_request() {
   set_deadline(idle_ && !first_request_ ? config.idle_timeout : config.header_timeout);
 }
 
-Step Connection::parse_header() {
+Step ServerConnection::parse_header() {
   std::string_view raw = input_.pending();
   if (!blank_line_skipped_ && raw.starts_with("\r\n")) {  // RFC 9112 2.2
     input_.consume(2);
@@ -82,7 +81,7 @@ Step Connection::parse_header() {
 }
 
 // The buffer moves now or not until the request is answered: the request's views point into it.
-Step Connection::header_complete() {
+Step ServerConnection::header_complete() {
   header_bytes_ = parser_.header_bytes();
   if (parser_.chunked()) input_.make_room(header_bytes_ + kChunkStaging);
   const auto length = parser_.content_length();
@@ -104,7 +103,7 @@ Step Connection::header_complete() {
   return Step::done;
 }
 
-Step Connection::begin_body() {
+Step ServerConnection::begin_body() {
   request.body = {};
   if (body_mode_ == BodyMode::none) return Step::done;
   if (!server->bodies_fit(length_)) return refuse(503, "too many request bodies at once");
@@ -119,7 +118,7 @@ Step Connection::begin_body() {
   return continue_body();
 }
 
-Step Connection::continue_body() {
+Step ServerConnection::continue_body() {
   if (body_mode_ == BodyMode::chunked) return continue_chunked();
   if (body_mode_ == BodyMode::apart) {
     request.body = {body_.data(), body_bytes_};
@@ -129,7 +128,7 @@ Step Connection::continue_body() {
   return request.body.size() == length_ ? Step::done : Step::more;
 }
 
-Step Connection::continue_chunked() {
+Step ServerConnection::continue_chunked() {
   std::size_t consumed = 0;
   const std::size_t before = body_.size();
   const Step step = parser_.chunks(input_.pending(header_bytes_), body_, consumed);
@@ -140,7 +139,7 @@ Step Connection::continue_chunked() {
   return step;
 }
 
-bool Connection::charge(std::uint64_t bytes) {
+bool ServerConnection::charge(std::uint64_t bytes) {
   if (!server->bodies_fit(bytes)) {
     refuse(503, "too many request bodies at once");
     return false;
@@ -152,7 +151,7 @@ bool Connection::charge(std::uint64_t bytes) {
 
 // A body apart grows with what arrives, so announcing a length costs the sender as much as it costs
 // us.
-Step Connection::next_space(std::span<char>& space) {
+Step ServerConnection::next_space(std::span<char>& space) {
   if (body_mode_ != BodyMode::apart) {
     space = input_.tail();
     if (space.empty()) return refuse(431, "chunk extensions or trailers are too large");
@@ -167,7 +166,7 @@ Step Connection::next_space(std::span<char>& space) {
   return Step::more;
 }
 
-Step Connection::received(boost::system::error_code error, std::size_t bytes) {
+Step ServerConnection::received(boost::system::error_code error, std::size_t bytes) {
   if (!error) {
     if (body_mode_ == BodyMode::apart) {
       body_bytes_ += bytes;
@@ -179,19 +178,18 @@ Step Connection::received(boost::system::error_code error, std::size_t bytes) {
     return Step::more;
   }
   const bool started = !idle_ && (body_mode_ != BodyMode::none || !input_.pending().empty());
-  peer_closed_ = error == boost::asio::error::eof;
   if (!started) return Step::gone;
   if (expired_) return refuse(408, "the request did not arrive in time");
-  if (peer_closed_) return refuse(400, "the request ended early");
+  if (error == boost::asio::error::eof) return refuse(400, "the request ended early");
   return Step::gone;
 }
 
-bool Connection::wants_continue() const {
+bool ServerConnection::wants_continue() const {
   if (parser_.version() < 11 || request.header("expect").data() == nullptr) return false;
   return request.body.empty() && input_.pending(header_bytes_).empty();
 }
 
-void Connection::end_request() {
+void ServerConnection::end_request() {
   const bool in_place = body_mode_ == BodyMode::in_place;
   input_.consume(header_bytes_ + (in_place ? length_ : 0));
   server->release_body(charged_);
@@ -201,48 +199,6 @@ void Connection::end_request() {
   body_mode_ = BodyMode::none;
   header_bytes_ = length_ = body_bytes_ = 0;
   first_request_ = false;
-}
-
-void Connection::prepare(const Response& response) {
-  close_after = response.close || server->stopping() || refused || !parser_.keep_alive();
-  const Framing framing{close_after, parser_.is_head(), parser_.version() < 11};
-  out_.clear();
-  out_body_ = {};
-  out_sent_ = 0;
-  if (!append_head(out_, response, server->date(), framing)) return;
-  if (response.body.size() <= kOnePiece) {
-    out_ += response.body;
-  } else {
-    out_body_ = response.body;
-  }
-}
-
-void Connection::prepare_continue() {
-  out_ = "HTTP/1.1 100 Continue\r\n\r\n";
-  out_body_ = {};
-  out_sent_ = 0;
-}
-
-std::array<boost::asio::const_buffer, 2> Connection::unwritten() const {
-  const std::size_t head = std::min(out_sent_, out_.size());
-  const std::size_t body = out_sent_ - head;
-  return {boost::asio::const_buffer(out_.data() + head, out_.size() - head),
-          boost::asio::const_buffer(out_body_.data() + body, out_body_.size() - body)};
-}
-
-// Nearly every answer fits into the socket's buffer: one system call, no waiting.
-bool Connection::write_now() {
-  boost::system::error_code error;
-  const std::size_t bytes = socket.write_some(unwritten(), error);
-  if (error == boost::asio::error::would_block) return false;
-  return written(error, bytes);
-}
-
-// True when there is no more to write, or no sense in it.
-bool Connection::written(boost::system::error_code error, std::size_t bytes) {
-  out_sent_ += bytes;
-  write_failed = static_cast<bool>(error) || expired_;
-  return write_failed || out_sent_ == out_.size() + out_body_.size();
 }
 
 }  // namespace eventhub::http

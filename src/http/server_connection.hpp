@@ -12,12 +12,12 @@
 namespace eventhub::http {
 
 // One connection: everything of it that does not wait. The waiting is in server_session.cpp.
-struct Connection {
-  Connection(std::shared_ptr<ServerCore> core, tcp::socket peer_socket,
-             boost::asio::ip::address peer_address, std::string_view why_turned_away);
-  ~Connection();
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
+struct ServerConnection {
+  ServerConnection(std::shared_ptr<ServerCore> core, tcp::socket peer_socket,
+                   boost::asio::ip::address peer_address, std::string_view why_turned_away);
+  ~ServerConnection();
+  ServerConnection(const ServerConnection&) = delete;
+  ServerConnection& operator=(const ServerConnection&) = delete;
 
   // Deadlines: one at a time, enforced by the server's scan, which cancels what the connection
   // waits for.
@@ -40,9 +40,9 @@ struct Connection {
   Step next_space(std::span<char>& space);
   Step received(boost::system::error_code error, std::size_t bytes);
   bool wants_continue() const;
+  std::span<char> header_space() { return input_.space(); }
   // For bytes nobody will look at.
   std::span<char> discard_space() { return input_.space(); }
-  std::span<char> header_space() { return input_.space(); }
   void end_request();
 
   // Writing: the head, then what of the body is not copied behind it, in one call if the socket
@@ -59,7 +59,7 @@ struct Connection {
   tcp::socket socket;
   const boost::asio::ip::address address;
   const std::string_view turned_away;  // why, or empty
-  std::list<Connection*>::iterator self;
+  std::list<ServerConnection*>::iterator self;
 
   Request request;
   Refused refused;
@@ -81,7 +81,6 @@ struct Connection {
   bool idle_ = false;  // nothing of a request is here
   bool first_request_ = true;
   bool blank_line_skipped_ = false;
-  bool peer_closed_ = false;
   BodyMode body_mode_ = BodyMode::none;
   std::size_t header_bytes_ = 0;
   std::size_t length_ = 0;      // Content-Length

@@ -12,7 +12,7 @@
 
 namespace eventhub::http {
 
-struct Connection;
+struct ServerConnection;
 using tcp = boost::asio::ip::tcp;
 
 // What the connections of one server share: limits, counts, the list that the deadline scan walks.
@@ -43,8 +43,8 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   void release_body(std::uint64_t bytes) { body_bytes_ -= bytes; }
 
   // From the connection's constructor and destructor.
-  void add(Connection& connection);
-  void remove(Connection& connection);
+  void add(ServerConnection& connection);
+  void remove(ServerConnection& connection);
 
  private:
   void open(tcp::socket socket);
@@ -67,7 +67,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   Wakeup closed_;  // a connection closed, or stop()
   bool stopping_ = false;
   bool accept_failing_ = false;
-  std::list<Connection*> connections_;
+  std::list<ServerConnection*> connections_;
   std::size_t turned_away_ = 0;  // of these, those that are only told 503
   std::unordered_map<boost::asio::ip::address, int> per_ip_;
   std::uint64_t body_bytes_ = 0;

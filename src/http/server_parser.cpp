@@ -2,28 +2,13 @@
 // server_connection.cpp; calls too_long() of the gate.
 #include "http/server_parser.hpp"
 
-#include <algorithm>
 #include <boost/asio/buffer.hpp>
-#include <boost/beast/http/basic_parser.hpp>
-#include <boost/beast/http/error.hpp>
-#include <limits>
 #include <optional>
+
+#include "http/server_parser_sink.hpp"
 
 namespace eventhub::http {
 namespace {
-
-namespace beast = boost::beast::http;
-using boost::beast::error_code;
-using boost::beast::string_view;
-
-struct Slice {
-  std::uint32_t at = 0, size = 0;
-  std::string_view in(const char* base) const { return {base + at, size}; }
-};
-
-bool is_control(char c) {
-  return (c >= 0 && c < ' ' && c != '\t') || c == 0x7f;
-}
 
 // HTTP/d.d other than 1.0 and 1.1 is a version we do not speak; anything else is no version.
 bool names_another_version(std::string_view raw) {
@@ -61,81 +46,12 @@ Refused refusal_of(error_code error, std::string_view raw) {
   }
 }
 
-// Beast calls back for each part; only offsets and numbers are kept.
-class Sink final : public beast::basic_parser<true> {
- public:
-  Sink() {
-    header_limit(std::numeric_limits<std::uint32_t>::max() / 2);  // RequestParser counts for itself
-    body_limit(boost::none);                                      // the gate judges Content-Length
-  }
-  const char* base = nullptr;
-  std::size_t available = 0;
-  const Limits* limits = nullptr;
-  std::vector<std::pair<Slice, Slice>>* fields = nullptr;
-  std::string* body = nullptr;
-  Slice method, target;
-  int version = 11;
-  bool head = false, in_body = false;
-  std::size_t beside_body_bytes = 0, trailers = 0;
-  Refused refused;
-
- private:
-  void stop(error_code& error, Refused why) {
-    refused = why;
-    error = beast::error::bad_value;
-  }
-  Slice slice(string_view view) const {
-    return {static_cast<std::uint32_t>(view.data() - base),
-            static_cast<std::uint32_t>(view.size())};
-  }
-  void on_request_impl(beast::verb verb, string_view name, string_view path, int number,
-                       error_code&) override {
-    method = slice(name);
-    target = slice(path);
-    version = number;
-    head = verb == beast::verb::head;
-  }
-  void on_field_impl(beast::field, string_view name, string_view value,
-                     error_code& error) override {
-    if (in_body) {
-      if (++trailers > limits->fields_max) stop(error, {431, "too many trailers"});
-      return;
-    }
-    // A value that was joined from folded lines lies in the parser's own memory.
-    const auto address = reinterpret_cast<std::uintptr_t>(value.data());
-    const auto begin = reinterpret_cast<std::uintptr_t>(base);
-    if (address < begin || address > begin + available) {
-      return stop(error, {400, "folded header lines are obsolete"});
-    }
-    if (fields->size() == limits->fields_max) return stop(error, {431, "too many header fields"});
-    fields->emplace_back(slice(name), slice(value));
-  }
-  void on_chunk_header_impl(std::uint64_t, string_view extensions, error_code& error) override {
-    beside_body_bytes += extensions.size();
-    if (beside_body_bytes > limits->header_bytes_max) {
-      stop(error, {431, "too many chunk extensions"});
-    } else if (std::any_of(extensions.begin(), extensions.end(), is_control)) {
-      stop(error, {400, "a chunk is malformed"});
-    }
-  }
-  std::size_t on_chunk_body_impl(std::uint64_t, string_view data, error_code&) override {
-    body->append(data.data(), data.size());
-    return data.size();
-  }
-  // Bodies with a Content-Length never come here: the connection reads them itself.
-  std::size_t on_body_impl(string_view data, error_code&) override { return data.size(); }
-  void on_response_impl(int, string_view, int, error_code&) override {}
-  void on_header_impl(error_code&) override {}
-  void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
-  void on_finish_impl(error_code&) override {}
-};
-
 }  // namespace
 
 struct RequestParser::Impl {
   Limits limits;
-  std::vector<std::pair<Slice, Slice>> fields;
-  std::optional<Sink> sink;
+  std::vector<std::pair<FieldSlice, FieldSlice>> fields;
+  std::optional<ParserSink> sink;
   std::size_t consumed = 0;  // of the header
   std::size_t checked = 0;   // bytes of an incomplete header looked at for stray control characters
   Refused refused;
@@ -168,7 +84,7 @@ Step RequestParser::Impl::incomplete(std::string_view raw) {
   for (; checked < raw.size(); ++checked) {
     const char c = raw[checked];
     const bool after_cr = checked > 0 && raw[checked - 1] == '\r';
-    const bool stray = c == '\n' ? !after_cr : after_cr || (c != '\r' && is_control(c));
+    const bool stray = c == '\n' ? !after_cr : after_cr || (c != '\r' && is_stray_control(c));
     if (stray) return refuse({400, "a stray control character in the header"});
   }
   if (raw.size() >= limits.header_bytes_max) return refuse(too_long(raw, limits));
@@ -176,7 +92,7 @@ Step RequestParser::Impl::incomplete(std::string_view raw) {
 }
 
 Step RequestParser::header(std::string_view raw) {
-  Sink& sink = *impl_->sink;
+  ParserSink& sink = *impl_->sink;
   sink.base = raw.data();
   sink.available = raw.size();
   error_code error;
@@ -190,7 +106,7 @@ Step RequestParser::header(std::string_view raw) {
 }
 
 Step RequestParser::chunks(std::string_view pending, std::string& body, std::size_t& consumed) {
-  Sink& sink = *impl_->sink;
+  ParserSink& sink = *impl_->sink;
   if (!sink.in_body) sink.body_limit(impl_->limits.body_bytes_max);
   sink.in_body = true;
   sink.body = &body;
@@ -241,7 +157,7 @@ Head RequestParser::views(const char* base, Headers& headers) const {
   headers.clear();
   for (const auto& [name, value] : impl_->fields)
     headers.emplace_back(name.in(base), value.in(base));
-  const Sink& sink = *impl_->sink;
+  const ParserSink& sink = *impl_->sink;
   return {
       {base, impl_->consumed}, sink.method.in(base), sink.target.in(base), sink.version, &headers,
       content_length()};

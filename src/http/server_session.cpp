@@ -14,7 +14,7 @@ constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
 constexpr Millis kLinger{1'000};
 constexpr std::size_t kLingerBytes = 64 << 10;
 
-Task<void> write_rest(Connection& c) {
+Task<void> write_rest(ServerConnection& c) {
   c.set_deadline(c.server->config().body_timeout);
   for (bool written = false; !written;) {
     const auto [error, bytes] = co_await c.socket.async_write_some(c.unwritten(), as_tuple);
@@ -22,7 +22,7 @@ Task<void> write_rest(Connection& c) {
   }
 }
 
-Task<Step> read_header(Connection& c) {
+Task<Step> read_header(ServerConnection& c) {
   c.begin_request();
   Step step = c.parse_header();
   while (step == Step::more) {
@@ -36,7 +36,7 @@ Task<Step> read_header(Connection& c) {
   co_return step;
 }
 
-Task<Step> read_body(Connection& c) {
+Task<Step> read_body(ServerConnection& c) {
   c.set_deadline(c.server->config().body_timeout);
   if (c.wants_continue()) {
     c.prepare_continue();
@@ -58,7 +58,7 @@ Task<Step> read_body(Connection& c) {
 }
 
 // What the handler does wrong is our fault, not the client's, and not the process's end.
-Task<Response> handle(Connection& c) {
+Task<Response> handle(ServerConnection& c) {
   std::string failure;
   try {
     Task<Response> task = c.server->handle(c.request);
@@ -75,7 +75,7 @@ Task<Response> handle(Connection& c) {
 }
 
 // Closing with unread bytes would reset the connection and could destroy the answer on its way.
-Task<void> linger(Connection& c) {
+Task<void> linger(ServerConnection& c) {
   boost::system::error_code error;
   c.socket.shutdown(tcp::socket::shutdown_send, error);
   c.set_deadline(kLinger);
@@ -90,7 +90,7 @@ Task<void> linger(Connection& c) {
 }
 
 // Writes the answer and says whether the connection goes on.
-Task<bool> answer(Connection& c, const Response& response) {
+Task<bool> answer(ServerConnection& c, const Response& response) {
   c.prepare(response);
   const bool written = c.write_now();
   if (!written) co_await write_rest(c);
@@ -98,7 +98,7 @@ Task<bool> answer(Connection& c, const Response& response) {
   co_return !c.close_after && !c.write_failed;
 }
 
-Task<bool> one_request(Connection& c) {
+Task<bool> one_request(ServerConnection& c) {
   Step step = co_await read_header(c);
   if (step == Step::done) step = c.begin_body();
   if (step == Step::more) step = co_await read_body(c);
@@ -117,8 +117,8 @@ Task<bool> one_request(Connection& c) {
 
 }  // namespace
 
-Task<void> serve(std::shared_ptr<Connection> connection) {
-  Connection& c = *connection;
+Task<void> serve(std::shared_ptr<ServerConnection> connection) {
+  ServerConnection& c = *connection;
   bool open = c.turned_away.empty();
   if (!open) {
     c.refuse(503, c.turned_away);

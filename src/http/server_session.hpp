@@ -6,6 +6,6 @@
 namespace eventhub::http {
 
 // Requests of one connection, one after the other, until either side closes.
-Task<void> serve(std::shared_ptr<Connection> connection);
+Task<void> serve(std::shared_ptr<ServerConnection> connection);
 
 }  // namespace eventhub::http

@@ -1,5 +1,5 @@
-// Standard Webhooks signatures with OpenSSL's EVP_MAC: a keyed context per secret is kept and started anew
-// for every message, which costs a quarter of making one.
+// Standard Webhooks signatures with OpenSSL's EVP_MAC: a keyed context per secret is kept and
+// started anew for every message, which costs a quarter of making one.
 #include "eventhub/http/sign.hpp"
 
 #include <openssl/core_names.h>
@@ -59,7 +59,8 @@ void append_base64(std::string& out, const unsigned char* data, std::size_t size
 }
 
 bool update(EVP_MAC_CTX* context, std::string_view part) {
-  return EVP_MAC_update(context, reinterpret_cast<const unsigned char*>(part.data()), part.size()) == 1;
+  return EVP_MAC_update(context, reinterpret_cast<const unsigned char*>(part.data()),
+                        part.size()) == 1;
 }
 
 }  // namespace
@@ -80,12 +81,14 @@ struct Signer::Key {
         OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.data(), 0),
         OSSL_PARAM_construct_end()};
     const auto* key = reinterpret_cast<const unsigned char*>(bytes->data());
-    const bool ready = context && EVP_MAC_init(context.get(), key, bytes->size(), params.data()) == 1;
+    const bool ready =
+        context && EVP_MAC_init(context.get(), key, bytes->size(), params.data()) == 1;
     OPENSSL_cleanse(bytes->data(), bytes->size());
     if (!ready) throw std::runtime_error("OpenSSL cannot make an HMAC-SHA256 context");
   }
 
-  void append(std::string& out, std::string_view id, std::string_view timestamp, std::string_view body) {
+  void append(std::string& out, std::string_view id, std::string_view timestamp,
+              std::string_view body) {
     std::array<unsigned char, kMacSize> mac{};
     std::size_t size = 0;
     const bool ok = EVP_MAC_init(context.get(), nullptr, 0, nullptr) == 1 &&

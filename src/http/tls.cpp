@@ -1,4 +1,5 @@
-// Outgoing TLS: who is trusted, whose name must be in the certificate, and what went wrong in words.
+// Outgoing TLS: who is trusted, whose name must be in the certificate, and what went wrong in
+// words.
 #include "http/tls.hpp"
 
 #include <openssl/err.h>

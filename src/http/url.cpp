@@ -13,9 +13,15 @@ constexpr std::size_t kUrlMax = 2048;
 constexpr std::size_t kHostMax = 253;
 constexpr std::size_t kLabelMax = 63;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_hex(char c) { return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); }
-bool is_alnum(char c) { return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z'); }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_hex(char c) {
+  return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+bool is_alnum(char c) {
+  return is_digit(c) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
 
 std::string to_lower(std::string_view text) {
   std::string out(text);
@@ -45,8 +51,8 @@ bool is_dotted_quad(std::string_view host) {
   }
 }
 
-// `127.1`, `2130706433`, `0x7f.1`, `0177.0.0.1`: names whose last label is a number are addresses to
-// many resolvers, so only the dotted quad may have one.
+// `127.1`, `2130706433`, `0x7f.1`, `0177.0.0.1`: names whose last label is a number are addresses
+// to many resolvers, so only the dotted quad may have one.
 bool ends_in_number(std::string_view host) {
   const auto label = host.substr(host.rfind('.') + 1);  // npos + 1 = 0
   if (label.starts_with("0x") && std::all_of(label.begin() + 2, label.end(), is_hex)) return true;
@@ -62,7 +68,8 @@ std::string wrong_name(std::string_view host) {
     const auto dot = host.find('.');
     const auto label = host.substr(0, dot);
     if (label.empty() || label.size() > kLabelMax) return "has a host with an empty or long label";
-    if (label.front() == '-' || label.back() == '-') return "has a host label that starts or ends with '-'";
+    if (label.front() == '-' || label.back() == '-')
+      return "has a host label that starts or ends with '-'";
     for (const char c : label) {
       if (!is_alnum(c) && c != '-' && c != '_') {
         return "has a host with a character other than letters, digits, '-', '.' "
@@ -75,7 +82,8 @@ std::string wrong_name(std::string_view host) {
 }
 
 std::string wrong_address(std::string_view host) {
-  if (!std::all_of(host.begin(), host.end(), [](char c) { return is_hex(c) || c == ':' || c == '.'; })) {
+  if (!std::all_of(host.begin(), host.end(),
+                   [](char c) { return is_hex(c) || c == ':' || c == '.'; })) {
     return "has a bracketed host that is not an IPv6 address (zone ids are refused)";
   }
   boost::system::error_code error;
@@ -132,7 +140,9 @@ std::string Url::authority() const {
   return out;
 }
 
-std::string Url::origin() const { return (tls ? "https://" : "http://") + authority(); }
+std::string Url::origin() const {
+  return (tls ? "https://" : "http://") + authority();
+}
 
 std::variant<Url, std::string> parse_url(std::string_view text) {
   if (text.size() > kUrlMax) return "URL is longer than 2048 characters";
@@ -165,7 +175,8 @@ std::string redact_url(std::string_view text) {
   }
   // Up to the last '@' of what may be the authority; a backslash ends it for some parsers.
   const auto authority = text.substr(0, text.find('/'));
-  if (const auto at = authority.rfind('@'); at != std::string_view::npos) text.remove_prefix(at + 1);
+  if (const auto at = authority.rfind('@'); at != std::string_view::npos)
+    text.remove_prefix(at + 1);
   out += text;
   for (char& c : out) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';

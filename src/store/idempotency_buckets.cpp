@@ -14,48 +14,44 @@ namespace {
 
 constexpr Seconds kWidthMin{60};
 
-// {0} lock space, {1} lock, {2} width. LIKE and ATTACH instead of PARTITION OF: no exclusive lock
-// on the parent.
+// {0} lock space, {1} lock, {2} width, {3} buckets. LIKE and ATTACH instead of PARTITION OF: no
+// exclusive lock on the parent.
 constexpr const char* kEnsure = R"(DO $ensure$
 DECLARE
-  wanted bigint; lo bigint; hi bigint; bucket text; half int;
+  wanted bigint; new_from bigint; new_to bigint; bucket text;
 BEGIN
   PERFORM pg_advisory_xact_lock({0}, {1});
-  FOR half IN 0..1 LOOP
-    wanted := floor(extract(epoch FROM now()))::bigint + half * {2};
-    IF NOT EXISTS (SELECT FROM idempotency_buckets_of() b
-                   WHERE b.lo <= wanted AND wanted < b.hi) THEN
-      lo := wanted / {2} * {2};
-      hi := lo + {2};
-      SELECT greatest(lo, max(b.hi)) INTO lo FROM idempotency_buckets_of() b WHERE b.hi <= wanted;
-      SELECT least(hi, min(b.lo)) INTO hi FROM idempotency_buckets_of() b WHERE b.lo > wanted;
-      bucket := format('idempotency_keys_%s_%s', lo, hi);
+  FOR ahead IN 0..1 LOOP
+    wanted := floor(extract(epoch FROM now()))::bigint + ahead * {2};
+    IF NOT EXISTS (SELECT FROM {3} b WHERE b.from_s <= wanted AND wanted < b.to_s) THEN
+      new_from := wanted / {2} * {2};
+      new_to := new_from + {2};
+      new_from := greatest(new_from, (SELECT max(b.to_s) FROM {3} b WHERE b.to_s <= wanted));
+      new_to := least(new_to, (SELECT min(b.from_s) FROM {3} b WHERE b.from_s > wanted));
+      bucket := format('idempotency_keys_%s_%s', new_from, new_to);
       EXECUTE format('CREATE TABLE %I (LIKE idempotency_keys INCLUDING ALL)', bucket);
       EXECUTE format('ALTER TABLE idempotency_keys ATTACH PARTITION %I '
-                     'FOR VALUES FROM (%L) TO (%L)', bucket, to_timestamp(lo), to_timestamp(hi));
+                     'FOR VALUES FROM (%L) TO (%L)', bucket, to_timestamp(new_from),
+                     to_timestamp(new_to));
     END IF;
   END LOOP;
 END $ensure$)";
 
-constexpr const char* kBounds =
-    "(SELECT c.oid, c.relname, split_part(c.relname, '_', 3)::bigint AS lo, "
-    "split_part(c.relname, '_', 4)::bigint AS hi FROM pg_inherits i JOIN pg_class c ON c.oid = "
-    "i.inhrelid "
+// The buckets with their bounds.
+constexpr const char* kBuckets =
+    "(SELECT c.relname, split_part(c.relname, '_', 3)::bigint AS from_s, "
+    "split_part(c.relname, '_', 4)::bigint AS to_s "
+    "FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid "
     "WHERE i.inhparent = 'idempotency_keys'::regclass)";
 
-const pg::Statement kExpired{
-    "idempotency_buckets_expired",
-    std::string("SELECT b.relname::text FROM ") + kBounds +
-        " b WHERE b.hi <= floor(extract(epoch FROM now()))::bigint - $1 ORDER BY b.lo"};
+const pg::Statement kExpired{"idempotency_buckets_expired",
+                             std::string("SELECT b.relname::text FROM ") + kBuckets +
+                                 " b WHERE b.to_s <= floor(extract(epoch FROM now()))::bigint - $1 "
+                                 "ORDER BY b.from_s"};
 
 std::string ensure_sql(std::int32_t lock_space, Seconds width) {
-  std::string text =
-      fmt::format(kEnsure, lock_space, static_cast<std::int32_t>(Lock::partitions), width.count());
-  const std::string_view call = "idempotency_buckets_of()";
-  for (auto at = text.find(call); at != std::string::npos; at = text.find(call)) {
-    text.replace(at, call.size(), kBounds);
-  }
-  return text;
+  return fmt::format(kEnsure, lock_space, static_cast<std::int32_t>(Lock::partitions),
+                     width.count(), kBuckets);
 }
 
 // One bucket in its own transaction. False when somebody is reading it.

@@ -41,7 +41,7 @@ Task<AcceptResult> Ingest::accept(NewEvent event, std::optional<IdempotencyKey> 
   waiting->id = uuid_v7(impl.context.clock.now());
   waiting->bytes = bytes;
   auto enqueue = [&impl](auto handler, WaitingPtr row) {
-    row->done = std::move(handler);
+    row->done.emplace(std::move(handler));
     impl.queue.push(std::move(row));
     if (impl.waiting) impl.work.set();
   };

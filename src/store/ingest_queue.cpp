@@ -83,7 +83,7 @@ void IngestQueue::settle(Batch rows) {
   boost::asio::post(executor_, [finished = std::move(finished)]() mutable {
     for (auto& row : finished) {
       const AcceptResult result = row->result;
-      auto done = std::move(row->done);
+      auto done = std::move(*row->done);
       row.reset();
       std::move(done)(result);
     }

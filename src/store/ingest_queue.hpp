@@ -21,7 +21,8 @@ struct Waiting {
   Uuid id;
   std::size_t bytes = 0;
   int losses = 0;  // connections that ended with it
-  boost::asio::any_completion_handler<void(AcceptResult)> done;
+  // emplace() it: assigning to an any_completion_handler recurses for ever in Boost 1.81.
+  std::optional<boost::asio::any_completion_handler<void(AcceptResult)>> done;
   // Others of the same batch with the same key: they get their answer from this one's.
   std::vector<std::unique_ptr<Waiting>> followers;
   std::optional<StoredKey> stored;  // the key was there before

@@ -98,20 +98,20 @@ def test_the_default_file_can_be_used(tmp_path):
 
 def test_an_unreachable_database_is_told_with_what_to_do():
     port = free_port()
-    done = run(env={"DB_HOST": "127.0.0.1", "DB_PORT": str(port), "PORT": str(free_port()),
-                    "EVENTHUB_DATABASE_CONNECT_TIMEOUT_MS": "500"})
+    done = run(env={"DB_HOST": "127.0.0.1", "DB_PORT": str(port), "DB_PASSWORD": "very-secret-word",
+                    "PORT": "0", "EVENTHUB_DATABASE_CONNECT_TIMEOUT_MS": "500"})
     assert done.returncode == 1
     said = done.stdout + done.stderr
     assert f"127.0.0.1:{port}" in said and "--embedded" in said
-    assert "changeme" not in said
+    assert "very-secret-word" not in said
 
 
 def test_migrate_prints_sql_that_makes_the_schema(database):
     printed = run("migrate", "--print")
     assert printed.returncode == 0
     assert "CREATE TABLE" in printed.stdout
-    connection = database.server.connect(database.name, "eventhub")
-    connection.cursor().execute(printed.stdout)
+    subprocess.run(["psql", "-qX", "-h", database.server.socket_dir, "-U", "eventhub",
+                    database.name], input=printed.stdout, text=True, check=True)
     assert database.value("SELECT count(*) FROM eventhub.shards") == 64
 
 

@@ -1,5 +1,6 @@
 #pragma once
-// A name server on 127.0.0.1 (UDP) that answers as a test says.
+// A name server on 127.0.0.1 (UDP, and TCP for answers marked as truncated) that answers as a test
+// says.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -20,6 +21,7 @@ struct DnsReply {
   int rcode = 0;                  // 0 no error, 2 SERVFAIL, 3 NXDOMAIN
   std::vector<std::string> ipv4;  // A records; an AAAA question gets none
   std::uint32_t ttl = 60;
+  bool only_over_tcp = false;  // UDP says "truncated"
 };
 
 class DnsImposter {
@@ -36,12 +38,18 @@ class DnsImposter {
     socklen_t size = sizeof address;
     ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
     port_ = ntohs(address.sin_port);
+    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int one = 1;
+    ::setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    ::bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    ::listen(listener_, 8);
     thread_ = std::thread([this] { serve(); });
   }
   ~DnsImposter() {
     stopping_ = true;
     thread_.join();
     ::close(fd_);
+    ::close(listener_);
   }
   DnsImposter(const DnsImposter&) = delete;
   DnsImposter& operator=(const DnsImposter&) = delete;
@@ -73,7 +81,7 @@ class DnsImposter {
     return name;
   }
 
-  std::optional<std::string> reply_to(const std::string& query) {
+  std::optional<std::string> reply_to(const std::string& query, bool tcp) {
     std::size_t question_end = 12;
     if (query.size() < 17) return std::nullopt;
     const std::string name = name_in(query, question_end);
@@ -85,9 +93,10 @@ class DnsImposter {
     }
     const std::optional<DnsReply> reply = decision_(name);
     if (!reply) return std::nullopt;
-    const std::size_t answers = wants_ipv4 ? reply->ipv4.size() : 0;
+    const bool truncated = reply->only_over_tcp && !tcp;
+    const std::size_t answers = wants_ipv4 && !truncated ? reply->ipv4.size() : 0;
     std::string out = query.substr(0, 2);
-    append16(out, 0x8180U | static_cast<unsigned>(reply->rcode));
+    append16(out, 0x8180U | (truncated ? 0x0200U : 0U) | static_cast<unsigned>(reply->rcode));
     append16(out, 1);
     append16(out, static_cast<unsigned>(answers));
     append16(out, 0);
@@ -109,22 +118,53 @@ class DnsImposter {
 
   void serve() {
     while (!stopping_) {
-      pollfd wait{fd_, POLLIN, 0};
-      if (::poll(&wait, 1, 20) <= 0) continue;
-      char packet[1500];
-      sockaddr_in peer{};
-      socklen_t size = sizeof peer;
-      const auto got =
-          ::recvfrom(fd_, packet, sizeof packet, 0, reinterpret_cast<sockaddr*>(&peer), &size);
-      if (got <= 0) continue;
-      const auto reply = reply_to(std::string(packet, static_cast<std::size_t>(got)));
-      if (!reply) continue;
+      pollfd wait[2] = {{fd_, POLLIN, 0}, {listener_, POLLIN, 0}};
+      if (::poll(wait, 2, 20) <= 0) continue;
+      if ((wait[0].revents & POLLIN) != 0) answer_packet();
+      if ((wait[1].revents & POLLIN) != 0) answer_connection();
+    }
+  }
+
+  void answer_packet() {
+    char packet[1500];
+    sockaddr_in peer{};
+    socklen_t size = sizeof peer;
+    const auto got =
+        ::recvfrom(fd_, packet, sizeof packet, 0, reinterpret_cast<sockaddr*>(&peer), &size);
+    if (got <= 0) return;
+    const auto reply = reply_to(std::string(packet, static_cast<std::size_t>(got)), false);
+    if (reply) {
       ::sendto(fd_, reply->data(), reply->size(), 0, reinterpret_cast<sockaddr*>(&peer), size);
     }
   }
 
+  // Questions of one connection, each after two bytes of length, until it says nothing for 100 ms.
+  void answer_connection() {
+    const int fd = ::accept(listener_, nullptr, nullptr);
+    std::string buffer;
+    pollfd wait{fd, POLLIN, 0};
+    while (::poll(&wait, 1, 100) > 0) {
+      char chunk[1500];
+      const auto got = ::recv(fd, chunk, sizeof chunk, 0);
+      if (got <= 0) break;
+      buffer.append(chunk, static_cast<std::size_t>(got));
+      while (buffer.size() > 2) {
+        const std::size_t length =
+            static_cast<unsigned char>(buffer[0]) * 256U + static_cast<unsigned char>(buffer[1]);
+        if (buffer.size() < length + 2) break;
+        const auto reply = reply_to(buffer.substr(2, length), true);
+        buffer.erase(0, length + 2);
+        std::string out;
+        append16(out, static_cast<unsigned>(reply ? reply->size() : 0));
+        if (reply) ::send(fd, (out + *reply).data(), out.size() + reply->size(), MSG_NOSIGNAL);
+      }
+    }
+    ::close(fd);
+  }
+
   Decision decision_;
   int fd_ = -1;
+  int listener_ = -1;
   std::uint16_t port_ = 0;
   std::atomic<bool> stopping_ = false;
   mutable std::mutex mutex_;

@@ -11,24 +11,6 @@
 
 namespace eventhub::test {
 
-template <class T>
-T run(boost::asio::io_context& io, Task<T> task) {
-  std::optional<T> result;
-  std::exception_ptr failure;
-  bool done = false;
-  boost::asio::co_spawn(io, std::move(task), [&](std::exception_ptr error, T value) {
-    failure = error;
-    if (!error) result.emplace(std::move(value));
-    done = true;
-  });
-  io.restart();
-  while (!done && io.run_one() > 0) {
-  }
-  if (!done) throw std::logic_error("the coroutine waits for nothing");
-  if (failure) std::rethrow_exception(failure);
-  return std::move(*result);
-}
-
 inline void run(boost::asio::io_context& io, Task<void> task) {
   std::exception_ptr failure;
   bool done = false;
@@ -41,6 +23,18 @@ inline void run(boost::asio::io_context& io, Task<void> task) {
   }
   if (!done) throw std::logic_error("the coroutine waits for nothing");
   if (failure) std::rethrow_exception(failure);
+}
+
+template <class T>
+Task<void> keep(Task<T> task, std::optional<T>& result) {
+  result.emplace(co_await std::move(task));
+}
+
+template <class T>
+T run(boost::asio::io_context& io, Task<T> task) {
+  std::optional<T> result;
+  run(io, keep(std::move(task), result));
+  return std::move(*result);
 }
 
 }  // namespace eventhub::test

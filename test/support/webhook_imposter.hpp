@@ -46,16 +46,17 @@ struct Received {
 
 struct Reply {
   enum class Then { keep, close, reset, hang, half_close };
-  std::string bytes;                       // exactly what is sent
-  std::chrono::milliseconds delay{0};      // before the first byte
-  std::chrono::milliseconds drip{0};       // between single bytes
-  std::uint64_t flood = 0;                 // so many 'x' after that
+  std::string bytes;                   // exactly what is sent
+  std::chrono::milliseconds delay{0};  // before the first byte
+  std::chrono::milliseconds drip{0};   // between single bytes
+  std::uint64_t flood = 0;             // so many 'x' after that
   Then then = Then::keep;
 
   static Reply with(int status, const std::string& body = "", const std::string& headers = "") {
     Reply reply;
-    reply.bytes = "HTTP/1.1 " + std::to_string(status) + " Status\r\nContent-Length: " +
-                  std::to_string(body.size()) + "\r\n" + headers + "\r\n" + body;
+    reply.bytes = "HTTP/1.1 " + std::to_string(status) +
+                  " Status\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + headers +
+                  "\r\n" + body;
     return reply;
   }
   static Reply raw(std::string bytes, Then then = Then::close) {
@@ -114,7 +115,8 @@ class WebhookImposter {
 
   std::uint16_t port() const { return port_; }
   std::string url(const std::string& target = "/hook") const {
-    return (tls_ == nullptr ? "http://127.0.0.1:" : "https://127.0.0.1:") + std::to_string(port_) + target;
+    return (tls_ == nullptr ? "http://127.0.0.1:" : "https://127.0.0.1:") + std::to_string(port_) +
+           target;
   }
 
   void always(Reply reply) {
@@ -268,7 +270,9 @@ class WebhookImposter {
   int open_ = 0;
   std::list<Session> sessions_;
   std::deque<Reply> next_;
-  std::function<Reply(const Received&)> decision_ = [](const Received&) { return Reply::with(200); };
+  std::function<Reply(const Received&)> decision_ = [](const Received&) {
+    return Reply::with(200);
+  };
   std::vector<Received> requests_;
 };
 

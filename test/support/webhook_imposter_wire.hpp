@@ -52,7 +52,8 @@ class Wire {
 
   bool handshake() { return !ssl_ || SSL_accept(ssl_.get()) == 1; }
 
-  // Appends what arrives; false at the end of the stream, on an error, or when `limit` (0: none) passes.
+  // Appends what arrives; false at the end of the stream, on an error, or when `limit` (0: none)
+  // passes.
   bool read(std::string& out, std::chrono::milliseconds limit) {
     pollfd wait{fd_, POLLIN, 0};
     const bool buffered = ssl_ && SSL_pending(ssl_.get()) > 0;
@@ -69,8 +70,9 @@ class Wire {
 
   bool write(std::string_view bytes) {
     while (!bytes.empty()) {
-      const auto size = ssl_ ? SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()))
-                             : static_cast<int>(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL));
+      const auto size =
+          ssl_ ? SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()))
+               : static_cast<int>(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL));
       if (size <= 0) return false;
       bytes.remove_prefix(static_cast<std::size_t>(size));
     }

@@ -10,8 +10,9 @@
 #include "eventhub/core/log.hpp"
 #include "eventhub/core/time.hpp"
 
-// Every setting, once. The option table in src/core/options.cpp gives each its name, environment variable,
-// default, range and meaning; config/eventhub.toml and docs/configuration.md are generated from it.
+// Every setting, once. The option table in src/core/options.cpp gives each its name, environment
+// variable, default, range and meaning; config/eventhub.toml and docs/configuration.md are
+// generated from it.
 namespace eventhub {
 
 struct ServerConfig {
@@ -43,9 +44,9 @@ struct DatabaseConfig {
 };
 
 struct EmbeddedConfig {
-  bool enabled = false;        // --embedded: a private PostgreSQL of our own
-  std::string data_dir;        // default: $XDG_DATA_HOME/eventhub or ~/.local/share/eventhub
-  std::string bin_dir;         // default: the newest of /usr/lib/postgresql/*/bin
+  bool enabled = false;             // --embedded: a private PostgreSQL of our own
+  std::string data_dir;             // default: $XDG_DATA_HOME/eventhub or ~/.local/share/eventhub
+  std::string bin_dir;              // default: the newest of /usr/lib/postgresql/*/bin
   std::string run_as = "postgres";  // user to drop to when started as root
 };
 
@@ -62,24 +63,24 @@ struct FanoutConfig {
 };
 
 struct DispatcherConfig {
-  int window_events = 1'000;              // events per feed read
-  int in_flight_max = 1'024;              // webhooks in the air, all subscribers of this process
-  int queue_rows_max = 200'000;           // open messages in memory
+  int window_events = 1'000;     // events per feed read
+  int in_flight_max = 1'024;     // webhooks in the air, all subscribers of this process
+  int queue_rows_max = 200'000;  // open messages in memory
   std::int64_t payload_cache_bytes_max = 32 << 20;
-  int result_rows_max = 512;              // results per commit
+  int result_rows_max = 512;  // results per commit
   Millis heartbeat{1'000};
-  Millis send_lease{3'000};               // X: no attempt starts later than this after the last heartbeat
-  Millis idle_session_timeout{10'000};    // the server drops a frozen owner; must be > send_lease
-  Millis dead_node_after{15'000};         // another node ends the session of a node silent for so long
+  Millis send_lease{3'000};  // X: no attempt starts later than this after the last heartbeat
+  Millis idle_session_timeout{10'000};  // the server drops a frozen owner; must be > send_lease
+  Millis dead_node_after{15'000};  // another node ends the session of a node silent for so long
   Millis takeover_margin{1'000};
   Millis park_after{60'000};
-  int careful_after = 3;                  // unclean take-overs in a row before careful mode
+  int careful_after = 3;  // unclean take-overs in a row before careful mode
 };
 
 struct WebhookConfig {
   Millis timeout{10'000};
   Millis timeout_max{60'000};
-  Millis idle{4'000};                     // keep-alive connections are closed after this
+  Millis idle{4'000};  // keep-alive connections are closed after this
   int connections_per_origin_max = 64;
   std::int64_t response_bytes_max = 64 << 10;
   Millis retry_after_max{3'600'000};
@@ -87,9 +88,9 @@ struct WebhookConfig {
 };
 
 struct EgressConfig {
-  std::vector<std::string> allow_cidrs;   // private ranges that may be called all the same
+  std::vector<std::string> allow_cidrs;  // private ranges that may be called all the same
   bool https_only = false;
-  std::string ca_file;                    // extra trust anchors, PEM
+  std::string ca_file;  // extra trust anchors, PEM
 };
 
 struct CleanupConfig {
@@ -98,7 +99,7 @@ struct CleanupConfig {
   Seconds dlq_retention{30 * 86'400};
   std::int64_t partition_rows = 2'000'000;  // events per partition, fixed when the schema is made
   int partitions_max = 100;
-  int dlq_copy_max = 100'000;             // expired messages of one subscriber copied one by one
+  int dlq_copy_max = 100'000;  // expired messages of one subscriber copied one by one
 };
 
 struct LogConfig {
@@ -119,15 +120,16 @@ struct Config {
   EgressConfig egress;
   CleanupConfig cleanup;
   LogConfig log;
-  Millis poll_interval{100};      // POLL_INTERVAL_MS: ceiling of the adaptive polls
-  Millis drain_timeout{15'000};   // SIGTERM: how long what is in flight may take
+  Millis poll_interval{100};     // POLL_INTERVAL_MS: ceiling of the adaptive polls
+  Millis drain_timeout{15'000};  // SIGTERM: how long what is in flight may take
   int metrics_label_values_max = 100;
-  std::string worker_id;          // WORKER_ID: name of this process in logs and `nodes`; default host:pid
+  std::string worker_id;  // WORKER_ID: name of this process in logs and `nodes`; default host:pid
 
   bool has_role(std::string_view role) const;
 };
 
-// A setting that stops the start: names the option and where it came from (flag, variable, file:line).
+// A setting that stops the start: names the option and where it came from (flag, variable,
+// file:line).
 class ConfigError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
@@ -135,14 +137,16 @@ class ConfigError : public std::runtime_error {
 
 using Environment = std::map<std::string, std::string>;
 
-// flag > environment > file > default. `flags` holds --name=value pairs by option name ("server.port");
-// `file` is a path (empty: EVENTHUB_CONFIG, ./config/eventhub.toml, /etc/eventhub/eventhub.toml, first
-// found, none is fine). Warnings (default password, small BATCH_SIZE) are appended to `warnings`.
+// flag > environment > file > default. `flags` holds --name=value pairs by option name
+// ("server.port"); `file` is a path (empty: EVENTHUB_CONFIG, ./config/eventhub.toml,
+// /etc/eventhub/eventhub.toml, first found, none is fine). Warnings (default password, small
+// BATCH_SIZE) are appended to `warnings`.
 Config load_config(const std::map<std::string, std::string>& flags, const Environment& environment,
                    const std::string& file, std::vector<std::string>& warnings);
 
-// How many database connections the roles of `config` need: api 2, fanout 2, dispatcher 3, cleanup 1, and 4 for
-// every process (wakeups 2, pool 2). load_config refuses a smaller database.connections_max.
+// How many database connections the roles of `config` need: api 2, fanout 2, dispatcher 3, cleanup
+// 1, and 4 for every process (wakeups 2, pool 2). load_config refuses a smaller
+// database.connections_max.
 int connections_needed(const Config& config);
 
 // Every option with its effective value as TOML, secrets redacted (`eventhubd config`).

@@ -7,8 +7,9 @@
 
 #include "eventhub/core/message.hpp"
 
-// What Lanes asks of the ordered writer. The writer carries the operations out in the order they were queued,
-// in transactions on the session that holds the shard locks, and hands each back with its answer.
+// What Lanes asks of the ordered writer. The writer carries the operations out in the order they
+// were queued, in transactions on the session that holds the shard locks, and hands each back with
+// its answer.
 namespace eventhub {
 
 // All messages of one ordering key of one subscriber, or all its unordered ones, within a shard.
@@ -19,8 +20,8 @@ struct LaneId {
   auto operator<=>(const LaneId&) const = default;
 };
 
-// An attempt to record. In the same transaction a final one removes the message's row of `parked` or
-// `redeliveries`, a dead one writes the dead letter, a retry updates the parked row.
+// An attempt to record. In the same transaction a final one removes the message's row of `parked`
+// or `redeliveries`, a dead one writes the dead letter, a retry updates the parked row.
 struct RecordAttempt {
   MessageRef ref;
   LaneId lane;
@@ -32,7 +33,7 @@ struct RecordAttempt {
   std::optional<Time> next_attempt_at;
   std::string error;
   std::string response;
-  std::string reason;  // of the dead letter
+  std::string reason;       // of the dead letter
   bool parked = false;      // a row of `parked` exists or is queued before this
   bool redelivery = false;  // a person's retry: redelivery_attempts and redeliveries
 };
@@ -69,7 +70,8 @@ struct LoadKeys {
 };
 
 struct LoadRedeliveries {};  // of all owned shards
-struct LoadDiscards {};      // takes the discard requests of all owned shards; removes their dead letters
+struct LoadDiscards {
+};  // takes the discard requests of all owned shards; removes their dead letters
 
 // Reads up to `limit` parked messages of the owned shards below `event_seq`.
 struct LoadExpired {

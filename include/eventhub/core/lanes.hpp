@@ -7,17 +7,20 @@
 #include "eventhub/core/lane_ops.hpp"
 #include "eventhub/core/subscriber.hpp"
 
-// Who may go now. A state machine without I/O that decides for the shards of one process which message is sent
-// next, what waits and why, what is written and in which order. RAM is a cache of the database:
+// Who may go now. A state machine without I/O that decides for the shards of one process which
+// message is sent next, what waits and why, what is written and in which order. RAM is a cache of
+// the database:
 //   open messages = { event_seq > lwm of their shard, no final attempt } + parked + redeliveries.
-// The rules it keeps are numbered in docs/architecture.md ("Parking"); test/unit/core/lanes_model_test.cpp
-// drives it against a model of the database with random interleavings and crashes.
+// The rules it keeps are numbered in docs/architecture.md ("Parking");
+// test/unit/core/lanes_model_test.cpp drives it against a model of the database with random
+// interleavings and crashes.
 namespace eventhub {
 
 struct LanesConfig {
-  int queue_rows_max = 200'000;  // records in memory: the feed stops here; at 3/4 the longest waiting spill
-  int load_rows = 256;           // rows fetched from `parked` for one lane at a time
-  int lane_rows_spill = 1'000;   // a keyed lane longer than this may be spilled alone
+  int queue_rows_max =
+      200'000;          // records in memory: the feed stops here; at 3/4 the longest waiting spill
+  int load_rows = 256;  // rows fetched from `parked` for one lane at a time
+  int lane_rows_spill = 1'000;  // a keyed lane longer than this may be spilled alone
   Millis park_after{60'000};
   Millis lwm_interval{2'000};
   Millis takeover_extra{4'000};  // send_lease + margin
@@ -36,7 +39,8 @@ struct FedMessage {
 struct Takeover {
   std::int16_t shard = 0;
   std::int64_t lwm = 0;
-  bool wait = false;     // unclean, from another process: keyed messages wait out what may be in the air
+  bool wait =
+      false;  // unclean, from another process: keyed messages wait out what may be in the air
   bool careful = false;  // crash loop: one send at a time, `started` committed before each
   std::vector<std::int32_t> parked_sids;  // subscribers with rows of `parked` in it
   std::vector<LoadedMessage> blocking;    // dead letters that block their key (on_dead = block)
@@ -114,7 +118,7 @@ class Lanes {
   void tick();
   // When next() could have more without any call; at most one second ahead.
   Mono next_due() const;
-  void poll_requests();                      // redeliveries and discards
+  void poll_requests();  // redeliveries and discards
   void expire_below(std::int64_t event_seq);
 
   LanesCounts counts() const;

@@ -7,8 +7,9 @@
 #include <string_view>
 #include <type_traits>
 
-// Structured logs: a constant message and named fields. Never blocks: when stdout is a full pipe lines are
-// dropped and counted (eventhub_log_dropped_lines_total). Secrets never reach it; values are escaped.
+// Structured logs: a constant message and named fields. Never blocks: when stdout is a full pipe
+// lines are dropped and counted (eventhub_log_dropped_lines_total). Secrets never reach it; values
+// are escaped.
 namespace eventhub::log {
 
 enum class Level { trace, debug, info, warn, error };
@@ -26,7 +27,8 @@ struct Field {
   template <class T>
   static bool is_bare(const std::string& text) {
     if constexpr (std::is_floating_point_v<T>) return text.find_first_of("in") == text.npos;
-    return std::is_arithmetic_v<T> && !std::is_same_v<T, char>;  // "inf" and "nan" are no JSON numbers
+    return std::is_arithmetic_v<T> &&
+           !std::is_same_v<T, char>;  // "inf" and "nan" are no JSON numbers
   }
 };
 

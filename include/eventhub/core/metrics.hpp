@@ -10,8 +10,8 @@
 namespace eventhub {
 
 // All metrics as verbs; prometheus-cpp is known to metrics.cpp alone. Names: docs/metrics.md.
-// Labels of unbounded number (subscriber_id, event_type) are capped at `label_values_max`: the first N
-// seen, the rest count as `other`.
+// Labels of unbounded number (subscriber_id, event_type) are capped at `label_values_max`: the
+// first N seen, the rest count as `other`.
 class Metrics {
  public:
   explicit Metrics(std::size_t label_values_max);

@@ -18,15 +18,15 @@ struct AttemptResult {
   // False only when it is certain that no byte of the request left this process.
   bool sent = true;
   int status = 0;
-  std::string error;                     // short, for people; empty when 2xx
-  std::optional<Millis> retry_after;     // the receiver's wish, parsed
-  std::string response;                  // first 1 KiB of a non-2xx answer
+  std::string error;                  // short, for people; empty when 2xx
+  std::optional<Millis> retry_after;  // the receiver's wish, parsed
+  std::string response;               // first 1 KiB of a non-2xx answer
   Millis duration{0};
 };
 
 struct Verdict {
   Outcome outcome = Outcome::delivered;
-  Millis wait{0};                 // only for Outcome::retry
+  Millis wait{0};  // only for Outcome::retry
   // Only for dead letters: `retries_exhausted`, `rejected` (4xx), `redirect` (3xx), `gone` (410),
   // `blocked_by_policy`; and at most once: `at_most_once`, `unknown_outcome`, `not_sent`.
   std::string reason;

@@ -16,28 +16,31 @@ struct ClientOptions {
   std::size_t idle_connections_max = 1024;
 };
 
-// Keep-alive HTTP/1.1 client for webhooks: own reads and one write per request, Beast's response parser fed by
-// put(), one deadline per attempt over DNS, connect, TLS, request and the answer's header. Never follows
-// redirects. Idle connections are closed after webhook.idle. Must die before its io_context.
+// Keep-alive HTTP/1.1 client for webhooks: own reads and one write per request, Beast's response
+// parser fed by put(), one deadline per attempt over DNS, connect, TLS, request and the answer's
+// header. Never follows redirects. Idle connections are closed after webhook.idle. Must die before
+// its io_context.
 class Client {
  public:
-  // Throws ConfigError for egress settings that cannot be used, std::runtime_error without name resolution.
-  Client(Executor executor, const WebhookConfig& webhook, const EgressConfig& egress, const Clock& clock,
-         Metrics& metrics, const ClientOptions& options = {});
+  // Throws ConfigError for egress settings that cannot be used, std::runtime_error without name
+  // resolution.
+  Client(Executor executor, const WebhookConfig& webhook, const EgressConfig& egress,
+         const Clock& clock, Metrics& metrics, const ClientOptions& options = {});
   ~Client();
 
   struct Post {
-    const Url* url;            // outlives the call
-    std::string headers;       // complete lines but Host, Content-Length, Connection
-    std::string_view body;     // outlives the call
+    const Url* url;         // outlives the call
+    std::string headers;    // complete lines but Host, Content-Length, Connection
+    std::string_view body;  // outlives the call
     Millis timeout;
   };
-  // Sends once and says what happened; never throws. A request on a kept connection that was closed before a
-  // byte of the answer came is sent once more on a fresh connection within the same deadline, unless
-  // `may_resend` is false (at most once) and a byte of it may have left.
+  // Sends once and says what happened; never throws. A request on a kept connection that was closed
+  // before a byte of the answer came is sent once more on a fresh connection within the same
+  // deadline, unless `may_resend` is false (at most once) and a byte of it may have left.
   Task<AttemptResult> post(Post request, bool may_resend);
 
-  // Fails all attempts in the air (drain time-out), closes idle connections and takes no new attempts.
+  // Fails all attempts in the air (drain time-out), closes idle connections and takes no new
+  // attempts.
   void close();
 
  private:

@@ -7,8 +7,8 @@
 
 namespace eventhub::http {
 
-// Which addresses webhooks may reach: global unicast, and what egress.allow_cidrs names. Judged on the
-// address that is connected to, at every attempt.
+// Which addresses webhooks may reach: global unicast, and what egress.allow_cidrs names. Judged on
+// the address that is connected to, at every attempt.
 class EgressPolicy {
  public:
   // Throws ConfigError for a CIDR that cannot be read.

@@ -7,8 +7,8 @@
 
 namespace eventhub::http {
 
-// Standard Webhooks 1.0.0 signatures: `v1,` + base64(HMAC-SHA256(secret, "{id}.{timestamp}.{body}")), one per
-// secret, space-separated. HMAC contexts are kept and reused.
+// Standard Webhooks 1.0.0 signatures: `v1,` + base64(HMAC-SHA256(secret,
+// "{id}.{timestamp}.{body}")), one per secret, space-separated. HMAC contexts are kept and reused.
 class Signer {
  public:
   // Secrets as `whsec_` + base64 of 24..64 bytes. Throws std::invalid_argument for another form.
@@ -22,7 +22,8 @@ class Signer {
   std::vector<std::unique_ptr<Key>> keys_;
 };
 
-// Whether one of the space-separated signatures fits (constant time). For `eventhubd listen` and tests.
+// Whether one of the space-separated signatures fits (constant time). For `eventhubd listen` and
+// tests.
 bool verify_signature(const std::string& secret, std::string_view id, std::string_view timestamp,
                       std::string_view body, std::string_view signatures);
 

@@ -6,13 +6,13 @@
 
 namespace eventhub::http {
 
-// An absolute http or https URL, strictly parsed: no userinfo, no fragment, dotted-quad or bracketed
-// literals only, no control characters.
+// An absolute http or https URL, strictly parsed: no userinfo, no fragment, dotted-quad or
+// bracketed literals only, no control characters.
 struct Url {
   bool tls = false;
-  std::string host;    // lower case, without brackets
+  std::string host;  // lower case, without brackets
   std::uint16_t port = 80;
-  std::string target;  // path and query, at least "/"
+  std::string target;             // path and query, at least "/"
   std::string authority() const;  // for Host: with brackets and a non-default port
   std::string origin() const;     // scheme://authority, the key of a connection pool
 };

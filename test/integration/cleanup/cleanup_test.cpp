@@ -190,7 +190,7 @@ TEST_CASE("old dead letters, idempotency buckets and forgotten nodes go") {
   Running cleanup(w.hub, make_cleanup(w.hub.context));
   CHECK(run_until(w.io, [&] {
     return w.db.query(
-               "SELECT string_agg(event_seq::text, ' ' ORDER BY 1) FROM dead_letter_queue") ==
+               "SELECT string_agg(event_seq::text, ' ' ORDER BY event_seq) FROM dead_letter_queue") ==
                "1 2 3 5" &&
            w.db.query("SELECT string_agg(name, ' ') FROM nodes") == "new" &&
            w.db.query("SELECT to_regclass('idempotency_keys_0_3600') IS NULL") == "t";

@@ -25,7 +25,7 @@ std::vector<std::string> corpus() {
       "SSH-2.0-OpenSSH_9.2\r\n",
       "220 mail ESMTP\r\n",
       "<html>HTTP/0.9</html>",
-      "\x15\x03\x01\x02\x02\x16",  // a TLS alert
+      "\x15\x03\x01\x02\x02\x16",                // a TLS alert
       std::string("\0\0\x12\x04\0\0\0\0\0", 9),  // an HTTP/2 frame
       "HTTP/2 200\r\n\r\n",
       "HTTP/2.0 200 OK\r\n\r\n",
@@ -53,7 +53,9 @@ std::vector<std::string> corpus() {
       kOk + "No colon here\r\n\r\n",
       kOk + ": no name\r\n\r\n",
       kOk + "Space : before\r\n\r\n",
-      kOk + "X: a\x01" "b\r\n\r\n",
+      kOk +
+          "X: a\x01"
+          "b\r\n\r\n",
       kOk + std::string("X: a\0b\r\n\r\n", 10),
       kOk + "X: bare\rreturn\r\n\r\n",
       kOk + "\xc3\xa4: x\r\n\r\n",

@@ -127,28 +127,31 @@ TEST_CASE("a 2xx counts when its header is complete") {
   CHECK(hung.error.empty());
   CHECK(hung.duration < 200ms);  // what the receiver needed to say 200
   CHECK(since(start) < 300ms + kSlack);
-  sink.then(Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", Reply::Then::hang));
+  sink.then(
+      Reply::raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", Reply::Then::hang));
   CHECK(world.post(sink.url()).status == 200);
   CHECK(sink.connections() == 4);
 }
 
 TEST_CASE("an endless body and a huge one are cut, memory stays flat") {
   ClientWorld world;
+  world.timeout = 10s;
   WebhookImposter sink;
   CHECK(world.post(sink.url()).status == 200);
   const long before = resident_kib();
   Reply huge = Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 1073741824\r\n\r\n");
   huge.flood = 1 << 30;
   Reply endless = Reply::raw("HTTP/1.1 500 No\r\n\r\n");
-  endless.flood = 1 << 30;
+  endless.flood = std::uint64_t{1} << 50U;
   for (int i = 0; i < 5; ++i) {
     sink.then(huge);
     CHECK(world.post(sink.url()).status == 200);
     sink.then(endless);
+    const auto start = std::chrono::steady_clock::now();
     const AttemptResult result = world.post(sink.url());
+    CHECK(since(start) < 5s);
     CHECK(result.status == 500);
     CHECK(result.response == std::string(1024, 'x'));
-    CHECK(result.duration < 2s);
   }
   CHECK(resident_kib() - before < 64 * 1024);
 }
@@ -156,7 +159,8 @@ TEST_CASE("an endless body and a huge one are cut, memory stays flat") {
 TEST_CASE("an endless header is cut") {
   ClientWorld world;
   WebhookImposter sink;
-  for (const std::string start : {"HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 ", "HTTP/1.1 200 OK\r\n"}) {
+  for (const std::string start :
+       {"HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 ", "HTTP/1.1 200 OK\r\n"}) {
     Reply endless = Reply::raw(start);
     endless.flood = 1 << 30;
     sink.then(endless);
@@ -171,7 +175,7 @@ TEST_CASE("an answer that comes before the request is read counts") {
   WebhookImposter::Options options;
   options.read_body = false;
   WebhookImposter sink(options);
-  world.body = std::string(4 << 20, 'x');
+  world.body = std::string(32 << 20, 'x');  // more than the kernel buffers
   sink.always(Reply::raw("HTTP/1.1 413 Large\r\nContent-Length: 0\r\n\r\n", Reply::Then::close));
   const AttemptResult result = world.post(sink.url());
   CHECK(result.kind == Kind::answered);
@@ -233,8 +237,8 @@ TEST_CASE("the client may die before the attempts that are in the air") {
   };
   for (const bool runs_on : {true, false}) {
     boost::asio::io_context io(1);
-    auto client = std::make_unique<http::Client>(io.get_executor(), WebhookConfig{}, egress, clock,
-                                                 metrics);
+    auto client =
+        std::make_unique<http::Client>(io.get_executor(), WebhookConfig{}, egress, clock, metrics);
     spawn(io.get_executor(), "post", post(*client, url));
     io.run_for(50ms);
     client.reset();

@@ -1,5 +1,6 @@
 #pragma once
-// What every client test needs: an io_context, a client that may call 127.0.0.1, and post() that waits.
+// What every client test needs: an io_context, a client that may call 127.0.0.1, and post() that
+// waits.
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <memory>
@@ -79,10 +80,12 @@ inline Millis since(std::chrono::steady_clock::time_point start) {
 class Batch {
  public:
   explicit Batch(ClientWorld& world) : world_(world) {}
-  void add(const std::string& url) {
+  void add(const std::string& url) { add(url, world_.timeout); }
+  void add(const std::string& url, Millis timeout) {
     world_.client();
     results_.push_back(std::make_unique<std::optional<AttemptResult>>());
-    spawn(world_.io.get_executor(), "post", post(world_, url, results_.back().get(), &open_));
+    spawn(world_.io.get_executor(), "post",
+          post(world_, url, timeout, results_.back().get(), &open_));
     ++open_;
   }
   void finish() {
@@ -94,8 +97,9 @@ class Batch {
   std::size_t size() const { return results_.size(); }
 
  private:
-  static Task<void> post(ClientWorld& world, std::string url, std::optional<AttemptResult>* out,
-                         int* open) {
+  static Task<void> post(ClientWorld& world, std::string url, Millis timeout,
+                         std::optional<AttemptResult>* out, int* open) {
+    world.timeout = timeout;
     *out = co_await world.start(url);
     --*open;
   }

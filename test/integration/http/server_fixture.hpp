@@ -1,6 +1,7 @@
 #pragma once
 #include <dirent.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <charconv>
@@ -76,6 +77,16 @@ class TestServer {
       std::from_chars(text.data() + at + name.size() - 1, text.data() + text.size(), open);
     }
     return open;
+  }
+  // Waits until that many requests of a kind have reached the handler.
+  bool handles(std::string_view request, int wanted, Millis limit = Millis{5'000}) {
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    for (;;) {
+      const auto all = seen();
+      if (std::count(all.begin(), all.end(), request) >= wanted) return true;
+      if (std::chrono::steady_clock::now() > deadline) return false;
+      std::this_thread::sleep_for(Millis{1});
+    }
   }
   bool reaches(int wanted, Millis limit = Millis{5'000}) {
     const auto deadline = std::chrono::steady_clock::now() + limit;

@@ -69,6 +69,7 @@ TEST_CASE_METHOD(PgFixture, "a session ended while idle is seen before anything 
 
 TEST_CASE_METHOD(PgFixture, "a backend killed during a call leaves the outcome unknown") {
   const auto connection = connect();
+  const auto idle = connect();
   const pid_t backend = connection->backend_pid();
   spawn(io.get_executor(), "kill",
         pause_then(Millis{100}, [backend] { ::kill(backend, SIGKILL); }));
@@ -83,6 +84,10 @@ TEST_CASE_METHOD(PgFixture, "a backend killed during a call leaves the outcome u
       run(io, sleep_for(Millis{50}));
     }
   }
+  // The crash ended the idle session too: nothing was sent on it, so nothing is in doubt.
+  const Error unsent = error_of(io, idle->run(one, Params()));
+  CHECK(unsent.connection_lost);
+  CHECK_FALSE(unsent.outcome_unknown);
 }
 
 TEST_CASE_METHOD(PgFixture, "a frozen server ends the call at its deadline") {

@@ -46,6 +46,7 @@ class Hub {
  public:
   // Returns when the child's server is up or its start failed; at once when `wait` is false.
   explicit Hub(const EmbeddedConfig& config, bool wait = true) {
+    ::signal(SIGPIPE, SIG_IGN);
     int report[2];
     int control[2];
     if (::pipe(report) != 0 || ::pipe(control) != 0) throw std::runtime_error("pipe");
@@ -59,7 +60,7 @@ class Hub {
     ::close(control[0]);
     report_ = report[0];
     control_ = control[1];
-    if (wait) read_report();
+    if (wait) this->wait();
   }
   ~Hub() {
     stop();
@@ -68,6 +69,15 @@ class Hub {
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
+  // Until its server is up or its start failed.
+  void wait() {
+    char buffer[4096];
+    ssize_t size = 0;
+    while ((size = ::read(report_, buffer, sizeof buffer)) > 0) {
+      report_text_.append(buffer, static_cast<std::size_t>(size));
+    }
+  }
+
   pid_t pid() const { return pid_; }
   // Why it did not start; empty when it did.
   std::string error() const {
@@ -75,7 +85,6 @@ class Hub {
   }
   std::string socket_dir() const { return report_text_.substr(report_text_.find(' ') + 1); }
   pid_t server_pid() const { return static_cast<pid_t>(std::atoi(report_text_.c_str())); }
-  void signal(int number) { ::kill(pid_, number); }
   void kill9() {
     ::kill(pid_, SIGKILL);
     end();
@@ -104,14 +113,9 @@ class Hub {
     }
     ::_exit(0);
   }
-  void read_report() {
-    char buffer[4096];
-    ssize_t size = 0;
-    while ((size = ::read(report_, buffer, sizeof buffer)) > 0) {
-      report_text_.append(buffer, static_cast<std::size_t>(size));
-    }
-  }
   void end() {
+    // A byte: closing it is not enough, children forked later hold it too.
+    [[maybe_unused]] const ssize_t written = ::write(control_, "q", 1);
     ::close(control_);
     ::waitpid(pid_, nullptr, 0);
     pid_ = 0;

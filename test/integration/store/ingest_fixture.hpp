@@ -24,6 +24,8 @@ struct IngestFixture {
     // In the order of a process: the roles end, then what they use.
     for (auto& ingest : ingests) ingest->stop();
     until([this] { return running == 0; });
+    io.restart();
+    io.run_for(Millis{10'000});  // what was begun in the background
   }
   IngestFixture(const IngestFixture&) = delete;
   IngestFixture& operator=(const IngestFixture&) = delete;

@@ -27,7 +27,7 @@ TEST_CASE("an accepted event is in the database with every byte") {
     return hub.db.query("SELECT " + columns + " FROM events WHERE id = '" +
                         to_string(first->value().event_id) + "'");
   };
-  CHECK(row("encode(payload::bytea, 'hex')") ==
+  CHECK(row("encode(convert_to(payload, 'UTF8'), 'hex')") ==
         hub.db.query("SELECT encode(convert_to(E'{\"a\" : 1e999,\\n \"n\":\"\\\\u0000 "
                      "\\U0001F600\"}', 'UTF8'), 'hex')"));
   CHECK(row("event_type, version, organization_id, user_id, traceparent") ==

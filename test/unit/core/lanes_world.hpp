@@ -1,6 +1,7 @@
 #pragma once
-// A model of the database, the consumers and the crashes around Lanes, for lanes_model_test.cpp. It holds what the
-// tables would hold and checks at every commit and every send that nothing is lost, doubled or reordered.
+// A model of the database, the consumers and the crashes around Lanes, for lanes_model_test.cpp. It
+// holds what the tables would hold and checks at every commit and every send that nothing is lost,
+// doubled or reordered.
 #include <deque>
 #include <map>
 #include <random>

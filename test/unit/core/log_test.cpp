@@ -4,10 +4,13 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <fstream>
 #include <limits>
 #include <sstream>
 #include <string>
@@ -173,6 +176,27 @@ TEST_CASE("a reader who is gone does not end the program", "[log]") {
   sink.append("three\n", true);
   CHECK(sink.flush(5000));
   CHECK(sink.dropped() == 3);
+}
+
+TEST_CASE("a full disk tears one line, not the next", "[log]") {
+  char path[] = "/tmp/eventhub_log_XXXXXX";
+  const int fd = ::mkstemp(path);
+  REQUIRE(fd >= 0);
+  log::Sink sink(fd, 1 << 20, loss_line);
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const rlimit small{10, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+  sink.append("0123456789abcdef\n", true);
+  CHECK(sink.flush(5000));
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  sink.append("next\n", true);
+  CHECK(sink.flush(5000));
+  std::ostringstream file;
+  file << std::ifstream(path).rdbuf();
+  CHECK(file.str() == "0123456789\nnext\nlost 1\n");
+  ::unlink(path);
+  ::close(fd);
 }
 
 TEST_CASE("the process's log goes to stdout from its level on", "[log]") {

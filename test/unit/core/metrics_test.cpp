@@ -211,6 +211,13 @@ TEST_CASE("an event type named other shares the series of the rest", "[metrics]"
   CHECK(samples(metrics.expose()).at("eventhub_events_received_total{event_type=\"other\"}") == 2);
 }
 
+TEST_CASE("a label value cannot break the format", "[metrics]") {
+  Metrics metrics(1);
+  metrics.internal_error("a\"b\\c\nd");
+  CHECK(metrics.expose().find("eventhub_internal_errors_total{where=\"a\\\"b\\\\c\\nd\"} 1\n") !=
+        std::string::npos);
+}
+
 TEST_CASE("the process reports its own state", "[metrics]") {
   const Metrics metrics(100);
   const auto all = samples(metrics.expose());

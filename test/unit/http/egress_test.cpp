@@ -4,8 +4,8 @@
 #include "support/catch.hpp"
 
 using namespace eventhub;
-using eventhub::http::EgressPolicy;
 using boost::asio::ip::make_address;
+using eventhub::http::EgressPolicy;
 
 namespace {
 
@@ -13,6 +13,10 @@ EgressPolicy policy(std::vector<std::string> allow = {}) {
   EgressConfig config;
   config.allow_cidrs = std::move(allow);
   return EgressPolicy(config);
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
 }
 
 bool allowed(const EgressPolicy& policy, const std::string& address) {
@@ -33,13 +37,13 @@ TEST_CASE("special-purpose addresses are refused") {
       "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:10.0.0.1", "::ffff:169.254.169.254",
       "::ffff:0.0.0.0", "64:ff9b::127.0.0.1", "64:ff9b::8.8.8.8", "64:ff9b::a00:1", "64:ff9b:1::1",
       "64:ff9b:1:ffff::", "100::", "100::1", "2001::", "2001::1", "2001:0:4136:e378::1",
-      "2001:10::1", "2001:20::1", "2001:1ff:ffff::", "2001:db8::1", "2001:db8:ffff::1", "2002::",
-      "2002:7f00:1::1", "2002:808:808::1", "3fff::1", "3fff:fff::1", "5f00::1", "fc00::1", "fd00::1",
-      "fd00:ec2::254", "fdff:ffff::1", "fe80::1", "febf::1", "fec0::1", "feff::1", "ff00::1",
-      "ff02::1", "ffff::1", "4000::1", "8000::1", "e000::1", "1fff::1", "200::1");
+      "2001:10::1", "2001:20::1", "2001:1ff:ffff::", "2001:db8::1", "2001:db8:ffff::1",
+      "2002::", "2002:7f00:1::1", "2002:808:808::1", "3fff::1", "3fff:fff::1", "5f00::1", "fc00::1",
+      "fd00::1", "fd00:ec2::254", "fdff:ffff::1", "fe80::1", "febf::1", "fec0::1", "feff::1",
+      "ff00::1", "ff02::1", "ffff::1", "4000::1", "8000::1", "e000::1", "1fff::1", "200::1");
   CAPTURE(address);
   const std::string reason = policy().refuse(make_address(address));
-  CHECK_THAT(reason, Catch::Contains("egress.allow_cidrs"));
+  CHECK(contains(reason, "egress.allow_cidrs"));
 }
 
 TEST_CASE("global unicast addresses may be called, up to the edges of the refused ranges") {
@@ -57,9 +61,9 @@ TEST_CASE("global unicast addresses may be called, up to the edges of the refuse
 
 TEST_CASE("allowed ranges lift the refusal for what they name") {
   const auto lan = policy({"127.0.0.0/8", "10.1.0.0/16", "192.168.7.7", "fd00::/8", "::1/128"});
-  for (const char* yes : {"127.0.0.1", "127.255.255.255", "10.1.0.0", "10.1.255.255", "192.168.7.7",
-                          "fd00::1", "fdff::1", "::1", "::ffff:127.0.0.1", "8.8.8.8",
-                          "64:ff9b::10.1.2.3", "2002:a01:203::1"}) {
+  for (const char* yes :
+       {"127.0.0.1", "127.255.255.255", "10.1.0.0", "10.1.255.255", "192.168.7.7", "fd00::1",
+        "fdff::1", "::1", "::ffff:127.0.0.1", "8.8.8.8", "64:ff9b::10.1.2.3", "2002:a01:203::1"}) {
     CAPTURE(yes);
     CHECK(allowed(lan, yes));
   }
@@ -77,16 +81,20 @@ TEST_CASE("everything may be allowed, by family") {
 }
 
 TEST_CASE("a range that cannot be read stops the start and is named") {
-  const auto cidr = GENERATE(as<std::string>{}, "", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0/8",
-                             "10.0.0.0/-1", "10.0.0.0/8x", "::/129", "localhost", "10.0.0.0/ 8",
-                             "0x7f.1/8", "*");
+  const auto cidr =
+      GENERATE(as<std::string>{}, "", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/-1",
+               "10.0.0.0/8x", "::/129", "localhost", "10.0.0.0/ 8", "0x7f.1/8", "*");
   CAPTURE(cidr);
-  CHECK_THROWS_WITH(policy({cidr}), Catch::Contains("egress.allow_cidrs") && Catch::Contains(cidr));
+  try {
+    policy({cidr});
+    FAIL("no error");
+  } catch (const ConfigError& error) {
+    CHECK(contains(error.what(), "egress.allow_cidrs"));
+    CHECK(contains(error.what(), "\"" + cidr + "\""));
+  }
 }
 
 TEST_CASE("the reason names the address and what it is") {
-  CHECK_THAT(policy().refuse(make_address("127.0.0.1")),
-             Catch::StartsWith("127.0.0.1 is a loopback address"));
-  CHECK_THAT(policy().refuse(make_address("::ffff:10.0.0.1")),
-             Catch::Contains("is a private address"));
+  CHECK(policy().refuse(make_address("127.0.0.1")).starts_with("127.0.0.1 is a loopback address"));
+  CHECK(contains(policy().refuse(make_address("::ffff:10.0.0.1")), "is a private address"));
 }

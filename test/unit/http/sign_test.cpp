@@ -49,22 +49,28 @@ TEST_CASE("anything changed is refused") {
   CHECK_FALSE(verify_signature(kSecret, kId, "", kBody, kSignature));
   CHECK_FALSE(verify_signature(kSecret, kId, "-1", kBody, kSignature));
   CHECK_FALSE(verify_signature(kSecret, kId, "1614265330", kBody + " ", kSignature));
-  for (const char* signatures : {"", " ", "v1,", "v1", "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
-                                 "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
-                                 "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE"}) {
+  for (const char* signatures :
+       {"", " ", "v1,", "v1", "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE"}) {
     CHECK_FALSE(verify_signature(kSecret, kId, "1614265330", kBody, signatures));
   }
 }
 
 TEST_CASE("secrets have a form") {
-  const auto secret = GENERATE(as<std::string>{}, "", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-                               "whsec_short", "whsec_!!!!9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-                               "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa=w",
-                               "whsec_" + std::string(88, 'A'), "whpk_" + std::string(43, 'A'));
+  const auto secret =
+      GENERATE(as<std::string>{}, "", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_short",
+               "whsec_!!!!9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa=w",
+               "whsec_" + std::string(88, 'A'), "whpk_" + std::string(43, 'A'));
   CAPTURE(secret);
   CHECK_THROWS_AS(Signer({secret}), std::invalid_argument);
 }
 
 TEST_CASE("a secret that cannot be read is not repeated in the error") {
-  CHECK_THROWS_WITH(Signer({"whsec_tooshort"}), !Catch::Contains("tooshort"));
+  try {
+    Signer signer({"whsec_tooshort"});
+    FAIL("no error");
+  } catch (const std::invalid_argument& error) {
+    CHECK(std::string(error.what()).find("tooshort") == std::string::npos);
+  }
 }

@@ -21,13 +21,15 @@ TEST_CASE("plain URLs are taken apart") {
       {"HTTP://EXAMPLE.com/Hook", "example.com", "/Hook", "example.com", "http://example.com", 80},
       {"http://example.com:80/a", "example.com", "/a", "example.com", "http://example.com", 80},
       {"https://example.com:443/a", "example.com", "/a", "example.com", "https://example.com", 443},
-      {"http://example.com:443/", "example.com", "/", "example.com:443", "http://example.com:443", 443},
+      {"http://example.com:443/", "example.com", "/", "example.com:443", "http://example.com:443",
+       443},
       {"http://a:8080/x?y=z&q=%20", "a", "/x?y=z&q=%20", "a:8080", "http://a:8080", 8080},
       {"http://a?x=/1?2", "a", "/?x=/1?2", "a", "http://a", 80},
       {"http://10.1.2.3:65535/", "10.1.2.3", "/", "10.1.2.3:65535", "http://10.1.2.3:65535", 65535},
       {"http://[::1]:8080/x", "::1", "/x", "[::1]:8080", "http://[::1]:8080", 8080},
       {"https://[2001:DB8::1]", "2001:db8::1", "/", "[2001:db8::1]", "https://[2001:db8::1]", 443},
-      {"http://[::ffff:1.2.3.4]/", "::ffff:1.2.3.4", "/", "[::ffff:1.2.3.4]", "http://[::ffff:1.2.3.4]", 80},
+      {"http://[::ffff:1.2.3.4]/", "::ffff:1.2.3.4", "/", "[::ffff:1.2.3.4]",
+       "http://[::ffff:1.2.3.4]", 80},
       {"http://web_hook-1.svc.cluster/", "web_hook-1.svc.cluster", "/", "web_hook-1.svc.cluster",
        "http://web_hook-1.svc.cluster", 80},
       {"http://xn--bcher-kva.example/", "xn--bcher-kva.example", "/", "xn--bcher-kva.example",
@@ -64,9 +66,13 @@ TEST_CASE("odd spellings are refused with a reason") {
       "http://-a.com/", "http://a-.com/", "http://[::1/", "http://::1/", "http://[::1]x/",
       "http://[fe80::1%25eth0]/", "http://[fe80::1%eth0]/", "http://[127.0.0.1]/", "http://[]/",
       "http://[v1.a]/", "http://[::g]/", "http://[[::1]]/", "http://[::1]:/", "http://[::1]:0/",
-      "http://\xef\xbc\x91\xef\xbc\x92\xef\xbc\x97.0.0.1/", "http://b\xc3\xbc"
-      "cher.example/", "http://a/\xff", "http://a\xe3\x80\x82"
-      "b/", "http://a,b/", "http://a*b/", "http://a!b/", "http://a;b/", "http://a/%", "http://a/%2",
+      "http://\xef\xbc\x91\xef\xbc\x92\xef\xbc\x97.0.0.1/",
+      "http://b\xc3\xbc"
+      "cher.example/",
+      "http://a/\xff",
+      "http://a\xe3\x80\x82"
+      "b/",
+      "http://a,b/", "http://a*b/", "http://a!b/", "http://a;b/", "http://a/%", "http://a/%2",
       "http://a/%zz", "http://a/<x>", "http://a/\"x\"", "http://%31%32%37.0.0.1/");
   CAPTURE(text);
   const auto parsed = parse_url(text);
@@ -85,7 +91,8 @@ TEST_CASE("URLs with NUL bytes and without end are refused") {
 }
 
 TEST_CASE("logs show neither user information nor the query") {
-  CHECK(redact_url("https://example.com:8443/hook?token=secret") == "https://example.com:8443/hook");
+  CHECK(redact_url("https://example.com:8443/hook?token=secret") ==
+        "https://example.com:8443/hook");
   CHECK(redact_url("https://user:pa@ss@example.com/hook") == "https://example.com/hook");
   CHECK(redact_url("http://example.com/a@b") == "http://example.com/a@b");
   CHECK(redact_url("http://example.com#secret") == "http://example.com");

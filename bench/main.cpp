@@ -1,0 +1,2 @@
+// Runs the scenarios; see options.cpp.
+int main() { return 2; }

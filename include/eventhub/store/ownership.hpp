@@ -1,0 +1,57 @@
+#pragma once
+#include <cstdint>
+#include <set>
+#include <vector>
+
+#include "eventhub/core/lanes.hpp"
+#include "eventhub/store/context.hpp"
+
+namespace eventhub::store {
+
+// What the heartbeat learned in its transaction.
+struct NodesSeen {
+  int dispatchers = 1;  // live ones, this one included
+  bool remote_dispatchers = false;
+  std::int64_t expire_below = 0;  // sequencer.expire_below
+};
+
+// Which shards this process owns: session advisory locks on one connection, on which all results
+// are written too. If the session is gone its writes cannot commit; if it lives nobody else can own
+// the shard.
+class Ownership {
+ public:
+  explicit Ownership(Context& context) : context_(context) {}
+
+  // A new session: registers the node with the backend's pid. Nothing is owned.
+  Task<void> connect();
+  void disconnect();
+  bool connected() const { return session_ && session_->healthy(); }
+  pg::Connection& session() { return *session_; }
+  const std::set<std::int16_t>& owned() const { return owned_; }
+  std::vector<std::int16_t> owned_list() const { return {owned_.begin(), owned_.end()}; }
+
+  // A committed UPDATE of `nodes` and what can be learned on the way. Run them in any batch on the
+  // session, then call heard() with their results and the time the batch was SENT.
+  std::vector<pg::Call> heartbeat();
+  NodesSeen heard(std::span<const pg::Result> results, Mono sent);
+  // Whether a send may start: the last committed heartbeat was sent less than send_lease ago.
+  bool may_send() const;
+
+  // Tries to lock up to `count` shards nobody owns, marks them and reads what a rebuild must know.
+  Task<std::vector<Takeover>> acquire(int count);
+  // Hands shards over: clean when nothing of them is in the air or uncommitted.
+  Task<void> release(std::vector<std::int16_t> shards, bool clean);
+  // Says goodbye: removes the node's row.
+  Task<void> leave();
+
+ private:
+  Task<std::vector<std::int16_t>> lock_free_shards(int count);
+  Task<void> read_parked(std::vector<Takeover>& takeovers);
+  Context& context_;
+  pg::ConnectionPtr session_;
+  std::set<std::int16_t> owned_;
+  Mono heartbeat_sent_{};
+  int tried_from_ = 0;
+};
+
+}  // namespace eventhub::store

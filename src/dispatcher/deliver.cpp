@@ -1,0 +1,131 @@
+// Sending: what Lanes lets go becomes a webhook call, its result a verdict, the verdict a record.
+// Lanes and the writer (own.cpp) go on from there.
+#include <random>
+
+#include "eventhub/core/log.hpp"
+#include "worker.hpp"
+
+namespace eventhub::dispatcher {
+namespace {
+
+double random_share() {
+  static std::mt19937_64 engine{std::random_device{}()};
+  return std::uniform_real_distribution<>(0, 1)(engine);
+}
+
+std::string_view status_label(const AttemptResult& result) {
+  if (result.kind != AttemptResult::Kind::answered) return "network_error";
+  return result.status >= 200 && result.status < 300 ? "success" : "http_error";
+}
+
+}  // namespace
+
+// Starts everything that may go now. Cheap when nothing may.
+void Worker::pump() {
+  while (in_flight_ < context_.config.dispatcher.in_flight_max && ownership_.may_send()) {
+    std::optional<Start> start = lanes_.next();
+    if (!start) break;
+    ++in_flight_;
+    spawn(context_.executor, "deliver", deliver(std::move(*start)));
+  }
+  if (lanes_.has_ops()) work_.set();
+}
+
+// Wakes for retries and the like that become due by themselves.
+Task<void> Worker::pump_loop() {
+  ++loops_;
+  while (!stopped_) {
+    const Mono due = lanes_.next_due();
+    const Mono now = context_.clock.mono();
+    const auto wait = std::chrono::ceil<Millis>(due - now);
+    co_await ready_.wait(std::clamp(wait, Millis{1}, Millis{1'000}));
+    pump();
+  }
+  --loops_;
+}
+
+Task<AttemptResult> Worker::send(Start start, EventPtr event, Time sent_at) {
+  AttemptResult result;
+  const std::shared_ptr<Endpoint> endpoint = endpoints_.of(start.subscriber);
+  if (!endpoint->error.empty()) {
+    result.kind = AttemptResult::Kind::refused;
+    result.error = endpoint->error;
+    result.sent = false;
+    co_return result;
+  }
+  std::string made;
+  std::string_view body = event->payload;
+  if (start.subscriber->body == BodyFormat::envelope) {
+    made = envelope(start, *event);
+    body = made;
+  }
+  http::Client::Post post;
+  post.url = &endpoint->url;
+  post.headers = request_headers(*endpoint, start, *event, body, sent_at);
+  post.body = body;
+  post.timeout = start.subscriber->timeout.value_or(context_.config.webhook.timeout);
+  const bool may_resend = start.subscriber->guarantee == Guarantee::at_least_once;
+  result = co_await client_.post(std::move(post), may_resend);
+  co_return result;
+}
+
+void Worker::settle(const Start& start, const AttemptResult& result, Time sent_at) {
+  const Verdict verdict = decide(result, start.attempt, *start.subscriber,
+                                 context_.config.webhook.retry_after_max, random_share());
+  Ended ended;
+  ended.outcome = verdict.outcome;
+  ended.wait = verdict.wait;
+  ended.http_status = static_cast<std::int16_t>(result.status);
+  ended.duration = result.duration;
+  ended.attempted_at = sent_at;
+  ended.error = verdict.detail.empty() ? result.error : verdict.detail;
+  ended.response = result.response;
+  ended.reason = verdict.reason;
+  const double seconds = static_cast<double>(result.duration.count()) / 1000;
+  context_.metrics.attempt(to_string(start.subscriber->id), verdict.outcome, status_label(result),
+                           seconds);
+  lanes_.ended(start, std::move(ended));
+}
+
+Task<void> Worker::deliver(Start start) {
+  EventPtr event = payloads_.cached(start.ref.event_seq);
+  bool readable = true;
+  if (!event) {
+    try {
+      event = co_await payloads_.get(start.ref.event_seq);
+    } catch (const std::exception&) {
+      readable = false;
+    }
+  }
+  // The lease is looked at again right before the request: reading the payload may have taken long.
+  if (!readable || (event && !ownership_.may_send())) {
+    lanes_.not_sent(start);
+    --in_flight_;
+    co_await sleep_for(Millis{50});
+    pump();
+    co_return;
+  }
+  const Time sent_at = context_.clock.now();
+  AttemptResult result;
+  if (event) {
+    result = co_await send(start, event, sent_at);
+  } else {
+    result.kind = AttemptResult::Kind::refused;
+    result.error = "the event is past its retention";
+    result.sent = false;
+  }
+  settle(start, result, sent_at);
+  if (result.status == 410 && result.kind == AttemptResult::Kind::answered) {
+    spawn(context_.executor, "pause",
+          context_.subscribers.pause(start.ref.sid, "the receiver answered 410 Gone"));
+  }
+  if (event && result.status / 100 == 2 && result.kind == AttemptResult::Kind::answered) {
+    const auto age = context_.clock.now() - event->created_at;
+    context_.metrics.delivered_end_to_end(static_cast<double>(age.count()) / 1e6);
+  }
+  --in_flight_;
+  work_.set();
+  pump();
+}
+
+}  // namespace eventhub::dispatcher

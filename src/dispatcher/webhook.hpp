@@ -1,0 +1,42 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "eventhub/core/event.hpp"
+#include "eventhub/core/lanes.hpp"
+#include "eventhub/http/sign.hpp"
+#include "eventhub/http/url.hpp"
+
+namespace eventhub::dispatcher {
+
+// A subscriber made ready for sending: parsed URL, own header lines, signing contexts. Kept per
+// row.
+struct Endpoint {
+  SubscriberPtr row;
+  std::string error;  // not empty: the URL or a secret cannot be used, nothing is sent
+  http::Url url;
+  std::string headers;
+  std::unique_ptr<http::Signer> signer;
+};
+
+class Endpoints {
+ public:
+  // Valid until the next call with a newer row of the same subscriber; hold the pointer while
+  // sending.
+  std::shared_ptr<Endpoint> of(const SubscriberPtr& row);
+
+ private:
+  std::unordered_map<std::int32_t, std::shared_ptr<Endpoint>> endpoints_;
+};
+
+// The header lines of one attempt (semantics.md "The delivered request"); `body` is what will be
+// sent.
+std::string request_headers(Endpoint& endpoint, const Start& start, const Event& event,
+                            std::string_view body, Time now);
+// The payload's bytes, or the envelope made around them.
+std::string envelope(const Start& start, const Event& event);
+// RFC 3339, UTC, milliseconds.
+std::string rfc3339(Time time);
+
+}  // namespace eventhub::dispatcher

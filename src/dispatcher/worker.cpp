@@ -1,0 +1,91 @@
+// The dispatcher role: builds the parts, starts the loops, drains. See worker.hpp for who does
+// what.
+#include "worker.hpp"
+
+#include <random>
+
+#include "eventhub/core/log.hpp"
+#include "eventhub/dispatcher/dispatcher.hpp"
+
+namespace eventhub::dispatcher {
+namespace {
+
+LanesConfig lanes_config(const Config& config) {
+  LanesConfig lanes;
+  lanes.queue_rows_max = config.dispatcher.queue_rows_max;
+  lanes.park_after = config.dispatcher.park_after;
+  lanes.takeover_extra = config.dispatcher.send_lease + config.dispatcher.takeover_margin;
+  lanes.default_timeout = config.webhook.timeout;
+  return lanes;
+}
+
+}  // namespace
+
+Worker::Worker(store::Context& context)
+    : context_(context),
+      payloads_(context),
+      ownership_(context),
+      writer_(context, payloads_),
+      client_(context.executor, context.config.webhook, context.config.egress, context.clock,
+              context.metrics),
+      lanes_(lanes_config(context.config), context.clock),
+      work_(context.executor),
+      ready_(context.executor) {}
+
+Task<void> Worker::run() {
+  spawn(context_.executor, "payloads", payloads_.run());
+  spawn(context_.executor, "feed", feed_loop());
+  spawn(context_.executor, "send", pump_loop());
+  co_await own_loop();
+  stopped_ = true;
+  payloads_.stop();
+  client_.close();
+  ready_.set();
+  // The loops look at stopped_ within their next wait; what they refer to must outlive that.
+  while (in_flight_ > 0 || loops_ > 0) co_await sleep_for(Millis{5});
+}
+
+void Worker::stop() {
+  stopping_ = true;
+  lanes_.begin_drain();
+  work_.set();
+}
+
+// Gauges, once in two seconds: a walk over the records in memory.
+void Worker::observe() {
+  const Mono now = context_.clock.mono();
+  if (now < observe_due_) return;
+  observe_due_ = now + Seconds{2};
+  const LanesCounts counts = lanes_.counts();
+  Metrics& metrics = context_.metrics;
+  metrics.in_flight(static_cast<double>(counts.in_flight));
+  metrics.blocked_keys(static_cast<double>(counts.blocked_keys));
+  metrics.owned_shards(static_cast<double>(ownership_.owned().size()));
+  const Millis age = counts.oldest_age.value_or(Millis{0});
+  metrics.oldest_pending_age(static_cast<double>(age.count()) / 1000);
+  for (int reason = 1; reason <= 10; ++reason) {
+    metrics.waiting(static_cast<WaitReason>(reason), 0);
+  }
+  for (const auto& [reason, messages] : counts.waiting) {
+    metrics.waiting(reason, static_cast<double>(messages));
+  }
+  std::set<Uuid> seen;
+  for (const auto& [id, messages] : counts.pending) {
+    metrics.pending(to_string(id), static_cast<double>(messages));
+    seen.insert(id);
+  }
+  for (const Uuid& id : pending_seen_) {
+    if (!seen.contains(id)) metrics.pending(to_string(id), 0);
+  }
+  pending_seen_ = std::move(seen);
+}
+
+}  // namespace eventhub::dispatcher
+
+namespace eventhub {
+
+std::unique_ptr<store::Role> make_dispatcher(store::Context& context) {
+  return std::make_unique<dispatcher::Worker>(context);
+}
+
+}  // namespace eventhub

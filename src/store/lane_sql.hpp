@@ -1,0 +1,131 @@
+#pragma once
+#include "eventhub/pg/statement.hpp"
+
+// Every statement of the ordered writer; the name is the prepared statement and the metric label.
+namespace eventhub::store::sql {
+
+inline const pg::Statement kPark{
+    "park",
+    "INSERT INTO parked (event_seq, sid, shard, khash, attempt, started, due_at, reason)"
+    " SELECT * FROM unnest($1::int8[], $2::int4[], $3::int2[], $4::int8[], $5::int2[], $6::bool[],"
+    " $7::timestamptz[], $8::int2[]) ON CONFLICT DO NOTHING"};
+
+inline const pg::Statement kAttempts{
+    "attempts",
+    "INSERT INTO delivery_attempts (event_seq, sid, shard, attempt, outcome, http_status, "
+    "latency_ms,"
+    " attempted_at, next_attempt_at, error, response)"
+    " SELECT * FROM unnest($1::int8[], $2::int4[], $3::int2[], $4::int2[], $5::int2[], $6::int2[],"
+    " $7::int4[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[])"};
+
+inline const pg::Statement kRedeliveryAttempts{
+    "redelivery_attempts",
+    "INSERT INTO redelivery_attempts (event_seq, sid, attempt, outcome, http_status, latency_ms,"
+    " attempted_at, next_attempt_at, error, response)"
+    " SELECT s, i, a, o, h, l, t, n, e, r FROM unnest($1::int8[], $2::int4[], $3::int2[], "
+    "$4::int2[],"
+    " $5::int2[], $6::int2[], $7::int4[], $8::timestamptz[], $9::timestamptz[], $10::text[],"
+    " $11::text[]) u(s, i, d, a, o, h, l, t, n, e, r)"};
+
+inline const pg::Statement kUpdateParked{
+    "update_parked",
+    "UPDATE parked p SET attempt = u.a, started = u.st, due_at = coalesce(u.d, p.due_at),"
+    " reason = CASE WHEN u.st THEN p.reason ELSE 2 END"
+    " FROM unnest($1::int8[], $2::int4[], $3::int2[], $4::bool[], $5::timestamptz[]) u(s, i, a, "
+    "st, d)"
+    " WHERE p.event_seq = u.s AND p.sid = u.i"};
+
+inline const pg::Statement kDeleteParked{
+    "delete_parked",
+    "DELETE FROM parked p USING unnest($1::int8[], $2::int4[]) u(s, i)"
+    " WHERE p.event_seq = u.s AND p.sid = u.i"};
+
+inline const pg::Statement kStartRedelivery{
+    "start_redelivery",
+    "UPDATE redeliveries r SET started = true FROM unnest($1::int8[], $2::int4[]) u(s, i)"
+    " WHERE r.event_seq = u.s AND r.sid = u.i"};
+
+inline const pg::Statement kEndRedelivery{
+    "end_redelivery",
+    "DELETE FROM redeliveries r USING unnest($1::int8[], $2::int4[]) u(s, i)"
+    " WHERE r.event_seq = u.s AND r.sid = u.i"};
+
+inline const pg::Statement kDeleteDead{
+    "delete_dead_letter",
+    "DELETE FROM dead_letter_queue d USING unnest($1::int8[], $2::int4[]) u(s, i)"
+    " WHERE d.event_seq = u.s AND d.sid = u.i"};
+
+inline const pg::Statement kDead{
+    "dead_letters",
+    "INSERT INTO dead_letter_queue AS q (event_seq, sid, shard, khash, message_id, event_id, "
+    "outcome,"
+    " reason, last_status, last_error, attempts, event_type, version, organization_id, user_id, "
+    "payload,"
+    " accepted_at, subscriber_snapshot)"
+    " SELECT u.*, (SELECT to_jsonb(s) - 'secret' - 'previous_secret' - 'headers' FROM subscribers s"
+    "  WHERE s.sid = u.i)"
+    " FROM unnest($1::int8[], $2::int4[], $3::int2[], $4::int8[], $5::uuid[], $6::uuid[], "
+    "$7::int2[],"
+    " $8::text[], $9::int2[], $10::text[], $11::int2[], $12::text[], $13::text[], $14::text[],"
+    " $15::text[], $16::text[], $17::timestamptz[]) u(s, i)"
+    " ON CONFLICT (event_seq, sid) DO UPDATE SET outcome = excluded.outcome, reason = "
+    "excluded.reason,"
+    " last_status = excluded.last_status, last_error = excluded.last_error,"
+    " attempts = q.attempts + excluded.attempts, failed_at = now()"};
+
+inline const pg::Statement kLowWater{
+    "low_water",
+    "UPDATE shards SET lwm = u.l FROM unnest($1::int2[], $2::int8[]) u(s, l)"
+    " WHERE shard = u.s AND lwm < u.l"};
+
+inline const pg::Statement kLoadKeyed{
+    "load_parked_key",
+    "SELECT event_seq, attempt, started, due_at FROM parked"
+    " WHERE shard = $1 AND sid = $2 AND khash = $3 ORDER BY event_seq LIMIT $4"};
+
+inline const pg::Statement kLoadUnordered{
+    "load_parked_unordered",
+    "SELECT event_seq, attempt, started, due_at FROM parked"
+    " WHERE shard = $1 AND sid = $2 AND khash IS NULL ORDER BY due_at, event_seq LIMIT $3"};
+
+// A loose index scan: one probe per key, however many rows a key has.
+inline const pg::Statement kLoadKeys{
+    "load_parked_keys",
+    "WITH RECURSIVE k AS ("
+    " (SELECT khash, 1 AS n FROM parked WHERE shard = $1 AND sid = $2 AND khash > $3"
+    "  ORDER BY khash LIMIT 1)"
+    " UNION ALL SELECT (SELECT p.khash FROM parked p WHERE p.shard = $1 AND p.sid = $2"
+    "  AND p.khash > k.khash ORDER BY p.khash LIMIT 1), k.n + 1"
+    " FROM k WHERE k.khash IS NOT NULL AND k.n < $4)"
+    " SELECT khash FROM k WHERE khash IS NOT NULL"};
+
+inline const pg::Statement kLoadFirstKeys{
+    "load_first_parked_keys",
+    "WITH RECURSIVE k AS ("
+    " (SELECT khash, 1 AS n FROM parked WHERE shard = $1 AND sid = $2 AND khash IS NOT NULL"
+    "  ORDER BY khash LIMIT 1)"
+    " UNION ALL SELECT (SELECT p.khash FROM parked p WHERE p.shard = $1 AND p.sid = $2"
+    "  AND p.khash > k.khash ORDER BY p.khash LIMIT 1), k.n + 1"
+    " FROM k WHERE k.khash IS NOT NULL AND k.n < $3)"
+    " SELECT khash FROM k WHERE khash IS NOT NULL"};
+
+inline const pg::Statement kLoadRedeliveries{
+    "load_redeliveries",
+    "SELECT event_seq, sid, shard, khash, 0::int2, started, requested_at FROM redeliveries"
+    " WHERE shard = ANY($1) ORDER BY event_seq, sid LIMIT 1000"};
+
+// A discard waits for a redelivery that is under way.
+inline const pg::Statement kLoadDiscards{
+    "load_discards",
+    "WITH taken AS (DELETE FROM discards d WHERE d.shard = ANY($1) AND NOT EXISTS (SELECT 1 FROM"
+    "  redeliveries r WHERE r.event_seq = d.event_seq AND r.sid = d.sid) RETURNING *),"
+    " gone AS (DELETE FROM dead_letter_queue q USING taken t"
+    "  WHERE q.event_seq = t.event_seq AND q.sid = t.sid)"
+    " SELECT event_seq, sid, shard, khash, 0::int2, false, requested_at FROM taken"};
+
+inline const pg::Statement kLoadExpired{
+    "load_expired",
+    "SELECT event_seq, sid, shard, khash, attempt, started, due_at FROM parked"
+    " WHERE event_seq < $1 AND shard = ANY($2) ORDER BY event_seq, sid LIMIT $3"};
+
+}  // namespace eventhub::store::sql
