@@ -29,8 +29,6 @@ struct ServerConnection {
   bool late() const { return expired_; }
   void expire_if_late(Mono now);
   void stop_if_idle();
-  // Waits for a request that may not come any more.
-  bool unwanted() const { return idle_ && server->stopping(); }
 
   // Reading, step by step. Each returns `more` for "read into that space and call received()".
   void begin_request();

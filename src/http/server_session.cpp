@@ -26,7 +26,6 @@ Task<Step> read_header(ServerConnection& c) {
   c.begin_request();
   Step step = c.parse_header();
   while (step == Step::more) {
-    if (c.unwanted()) co_return Step::gone;
     const std::span<char> space = c.header_space();
     const auto [error, bytes] =
         co_await c.socket.async_read_some(asio::buffer(space.data(), space.size()), as_tuple);

@@ -143,11 +143,13 @@ void Connection::Impl::on_notice(void* context, const PGresult* notice) {
   const auto* said = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
   const std::string text = said != nullptr ? said : one_line(PQresultErrorMessage(notice));
   log::debug("database notice", {{"text", text}});
-  if (!ends_session(notice)) return;
+  const auto* state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
+  const std::string code = state != nullptr ? state : "";
+  // A crash of another session ends this one after a mere warning (57P02).
+  if (!ends_session(notice) && !code.starts_with("57P0")) return;
   auto& self = *static_cast<Impl*>(context);
   self.farewell = text;
-  const auto* state = PQresultErrorField(notice, PG_DIAG_SQLSTATE);
-  self.farewell_state = state != nullptr ? state : "";
+  self.farewell_state = code;
 }
 
 }  // namespace eventhub::pg

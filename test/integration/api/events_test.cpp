@@ -103,8 +103,8 @@ TEST_CASE("a key replays, another request with it is refused") {
 }
 
 TEST_CASE("40 requests with one key at once: one event, one id") {
-  ApiFixture hub;
   std::vector<std::string> answers;
+  ApiFixture hub;
   const auto text =
       ApiFixture::request_text("POST", "/events", "Idempotency-Key: k\r\n", event_body("[]"));
   for (int i = 0; i < 40; ++i) {

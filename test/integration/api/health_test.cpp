@@ -65,6 +65,7 @@ TEST_CASE("without a database: unhealthy, and healthy again when it is back") {
 }
 
 TEST_CASE("a frozen database holds a health check for two seconds at most, however many ask") {
+  std::vector<int> statuses;
   ApiFixture hub;
   CHECK(hub.get("/health").status == 200);
   hub.wait(Millis{1'100});
@@ -77,7 +78,6 @@ TEST_CASE("a frozen database holds a health check for two seconds at most, howev
   };
   signal_all(SIGSTOP);
   const auto begun = hub.clock.mono();
-  std::vector<int> statuses;
   for (int i = 0; i < 5; ++i) {
     spawn(hub.io.get_executor(), "client",
           [](std::uint16_t port, std::vector<int>* all) -> Task<void> {

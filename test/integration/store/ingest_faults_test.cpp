@@ -52,9 +52,9 @@ void check(const Outcome& outcome, const std::multiset<std::string>& found) {
 }
 
 TEST_CASE("killed sessions: accepted is stored once, unavailable is not stored, and it goes on") {
+  Outcome outcome;
   IngestFixture hub;
   auto& ingest = hub.started();
-  Outcome outcome;
   for (int i = 0; i < 32; ++i) {
     spawn(hub.io.get_executor(), "produce", produce(ingest, std::to_string(i), &outcome));
   }
@@ -87,9 +87,9 @@ TEST_CASE("a session killed while idle costs nobody an error") {
 
 TEST_CASE(
     "without a server the answer comes within a second or so, then at once, until it is back") {
+  Outcome outcome;
   IngestFixture hub;
   auto& ingest = hub.started();
-  Outcome outcome;
   for (int i = 0; i < 8; ++i) {
     spawn(hub.io.get_executor(), "produce", produce(ingest, std::to_string(i), &outcome));
   }

@@ -181,11 +181,11 @@ Task<void> follow(store::Database& database, std::vector<std::string>* seen, con
 }
 
 TEST_CASE("a reader with a cursor misses nothing of eight writers and sees each producer's order") {
-  IngestFixture hub(2'000);
   constexpr int kProducers = 64, kEvents = 100;
   int left = kProducers;
   bool stop = false;
   std::vector<std::string> seen;
+  IngestFixture hub(2'000);
   for (int i = 0; i < 8; ++i) hub.started();
   for (int i = 0; i < kProducers; ++i) {
     spawn(hub.io.get_executor(), "produce",

@@ -1,0 +1,114 @@
+// The result of a run as one JSON object: the numbers, and what one has to know to compare them.
+#include <fmt/format.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "bench/report.hpp"
+
+namespace eventhub::bench {
+namespace {
+
+class Object {
+ public:
+  template <class Number>
+  Object& add(std::string_view name, Number value) {
+    return raw(name, fmt::format("{}", value));
+  }
+  Object& add(std::string_view name, double value) {
+    return raw(name, fmt::format("{:.4g}", value));
+  }
+  Object& text(std::string_view name, std::string_view value) {
+    std::string quoted = "\"";
+    for (const char c : value) {
+      if (c == '"' || c == '\\') quoted += '\\';
+      quoted += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+    }
+    return raw(name, quoted + "\"");
+  }
+  Object& raw(std::string_view name, std::string_view value) {
+    text_ += fmt::format("{}\"{}\": {}", text_.empty() ? "" : ", ", name, value);
+    return *this;
+  }
+  std::string str() const { return "{" + text_ + "}"; }
+
+ private:
+  std::string text_;
+};
+
+std::string processor() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+std::string machine() {
+  utsname name{};
+  ::uname(&name);
+  Object object;
+  object.text("processor", processor()).text("kernel", name.release);
+  object.add("cpus", ::sysconf(_SC_NPROCESSORS_ONLN));
+  return object.str();
+}
+
+std::string of(const Percentiles& p) {
+  return Object().add("p50", p.p50).add("p99", p.p99).add("max", p.max).str();
+}
+
+std::string of(const Verdict& verdict) {
+  Object object;
+  object.add("posted", verdict.posted).add("accepted", verdict.accepted);
+  object.add("refused", verdict.refused).add("unanswered", verdict.unanswered);
+  object.add("expected_deliveries", verdict.expected).add("deliveries", verdict.deliveries);
+  for (std::size_t i = 0; i < kFaults; ++i) {
+    object.add(to_string(static_cast<Fault>(i)), verdict.faults[i]);
+  }
+  return object.add("clean", verdict.clean()).str();
+}
+
+std::string load_of(const Options& options) {
+  Object object;
+  object.add("closed", options.load.closed).add("rate", options.load.rate);
+  object.add("seconds", options.load.seconds).add("connections", options.load.connections);
+  object.add("keys", options.load.keys).add("idempotency", options.load.idempotency);
+  object.add("payload_bytes", options.shape.payload_bytes);
+  object.add("subscribers", options.shape.subscribers());
+  object.text("order", to_string(options.shape.order));
+  object.add("at_most_once", options.shape.at_most_once);
+  object.add("sink_delay_ms", options.sink_delay.count()).add("origins", options.origins);
+  return object.str();
+}
+
+}  // namespace
+
+std::string json(const Options& options, const Report& report) {
+  Object settings;
+  for (const auto& [name, value] : report.measured.settings) settings.text(name, value);
+  const char* commit = std::getenv("EVENTHUB_COMMIT");
+  Object object;
+  object.text("scenario", options.scenario).text("version", EVENTHUB_VERSION);
+  object.text("commit", commit != nullptr ? commit : "").text("command", options.command);
+  object.raw("machine", machine()).raw("postgresql", settings.str());
+  object.raw("load", load_of(options)).raw("check", of(report.verdict));
+  object.add("events", report.events).add("webhooks", report.deliveries);
+  object.add("events_per_second", report.events_per_second);
+  object.add("webhooks_per_second", report.deliveries_per_second);
+  object.raw("accept_ms", of(report.accept)).raw("end_to_end_ms", of(report.end_to_end));
+  object.raw("producer_late_ms", of(report.late));
+  object.add("hub_us_per_event", report.hub_us);
+  object.add("postgresql_us_per_event", report.postgres_us);
+  object.add("producer_us_per_event", report.producer_us);
+  object.add("receiver_us_per_event", report.sink_us);
+  object.add("other_cpus", report.other_cores);
+  object.add("wal_bytes_per_event", report.wal_bytes).add("commits_per_event", report.commits);
+  object.add("transactions_per_event", report.transactions);
+  object.add("last_webhook_after_s", report.received_after);
+  object.add("committed_after_s", static_cast<double>(report.measured.committed_after) / 1e9);
+  return object.str() + "\n";
+}
+
+}  // namespace eventhub::bench

@@ -1,0 +1,39 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "eventhub/core/ids.hpp"
+
+// As much of HTTP/1.1 as the hub speaks with us: Content-Length bodies, no chunks. Pure; the views
+// point into the text that was given.
+namespace eventhub::bench {
+
+// Thrown for what is not HTTP, or HTTP that is not expected here.
+struct BadHttp {
+  const char* what;
+};
+
+// The hub's answer to a POST.
+struct PostAnswer {
+  std::size_t size = 0;  // bytes of it, body included
+  int status = 0;
+  bool close = false;  // the connection ends after it
+  std::optional<Uuid> event_id;
+};
+// nullopt: not complete yet.
+std::optional<PostAnswer> read_answer(std::string_view text);
+
+// A webhook.
+struct Webhook {
+  std::size_t size = 0;
+  std::uint32_t subscriber = 0;  // of its path /s/N
+  std::uint64_t seq = 0;
+  std::uint16_t attempt = 0;
+  Uuid message_id, event_id;
+  std::string_view body;
+};
+std::optional<Webhook> read_webhook(std::string_view text);
+
+}  // namespace eventhub::bench
