@@ -7,6 +7,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
 #include <exception>
+#include <list>
 
 #include "eventhub/core/log.hpp"
 
@@ -55,23 +56,39 @@ Task<void> sleep_for(Millis duration) {
   co_await timer.async_wait(as_tuple);
 }
 
-Wakeup::Wakeup(const Executor& executor) : timer_(executor) {}
+struct Wakeup::State {
+  struct Waiter {
+    asio::steady_timer timer;
+    bool woken = false;
+  };
+  std::list<Waiter> waiters;
+  bool set = false;
+};
+
+Wakeup::Wakeup(const Executor& executor) : executor_(executor), state_(std::make_shared<State>()) {}
 
 void Wakeup::set() {
-  set_ = true;
-  timer_.cancel();
+  state_->set = state_->waiters.empty();
+  for (State::Waiter& waiter : state_->waiters) {
+    waiter.woken = true;
+    waiter.timer.cancel();
+  }
 }
 
-// A cancelled timer wakes every waiter. The flag decides what the waiter is told, so a set() that
-// comes between the wake-up and the resumption is not lost.
+// Every waiter has a timer of its own; it counts as waiting until it was resumed, so that a set()
+// in between is not kept for later as well.
 Task<bool> Wakeup::wait(Millis limit) {
-  if (!set_) {
-    timer_.expires_after(limit);
-    co_await timer_.async_wait(as_tuple);
+  const std::shared_ptr<State> state = state_;
+  if (state->set) {
+    state->set = false;
+    co_return true;
   }
-  const bool was_set = set_;
-  set_ = false;
-  co_return was_set;
+  const auto self = state->waiters.insert(state->waiters.end(),
+                                          State::Waiter{asio::steady_timer(executor_, limit)});
+  co_await self->timer.async_wait(as_tuple);
+  const bool woken = self->woken;
+  state->waiters.erase(self);
+  co_return woken;
 }
 
 }  // namespace eventhub

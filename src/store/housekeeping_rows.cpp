@@ -26,7 +26,8 @@ const pg::Statement kDeleteAttempts{"cleanup_delete_redelivery_attempts", R"(
 WITH old AS (
   SELECT a.ctid FROM redelivery_attempts a
   WHERE a.event_seq < (SELECT min(lower) FROM partitions)
-    AND NOT EXISTS (SELECT FROM dead_letter_queue d WHERE d.event_seq = a.event_seq AND d.sid = a.sid)
+    AND NOT EXISTS (SELECT FROM dead_letter_queue d
+                    WHERE d.event_seq = a.event_seq AND d.sid = a.sid)
     AND NOT EXISTS (SELECT FROM redeliveries r WHERE r.event_seq = a.event_seq AND r.sid = a.sid)
   ORDER BY a.event_seq LIMIT $1)
 DELETE FROM redelivery_attempts a USING old WHERE a.ctid = old.ctid)"};

@@ -3,6 +3,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "eventhub/core/time.hpp"
@@ -13,16 +14,17 @@ template <class T>
 using Task = boost::asio::awaitable<T>;
 using Executor = boost::asio::any_io_executor;
 
-// The one way to start a coroutine. An exception that leaves `task` is logged and counted under `name`
-// and handed to `on_error` (nullptr: only logged). Cancellation is not an error.
+// The one way to start a coroutine. An exception that leaves `task` is logged and counted under
+// `name` and handed to `on_error` (nullptr: only logged). Cancellation is not an error.
 void spawn(Executor executor, std::string name, Task<void> task,
            std::function<void(std::exception_ptr)> on_error = nullptr);
 
 // Sleeps; returns early without an error when the executor's timers are cancelled.
 Task<void> sleep_for(Millis duration);
 
-// A condition that coroutines of one thread wait for: set() wakes all waiters; a set() with nobody waiting
-// is kept until the next wait. Used as "there may be work": poll is the truth, this is the hurry.
+// A condition that coroutines of one thread wait for: set() wakes all waiters; a set() with nobody
+// waiting is kept until the next wait. Used as "there may be work": poll is the truth, this is the
+// hurry.
 class Wakeup {
  public:
   explicit Wakeup(const Executor& executor);
@@ -31,8 +33,9 @@ class Wakeup {
   Task<bool> wait(Millis limit);
 
  private:
-  boost::asio::steady_timer timer_;
-  bool set_ = false;
+  struct State;
+  Executor executor_;
+  std::shared_ptr<State> state_;  // shared with the waiters, which may outlive this object
 };
 
 }  // namespace eventhub

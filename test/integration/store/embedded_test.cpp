@@ -1,6 +1,7 @@
 // The private PostgreSQL of `eventhubd --embedded`: begun, begun again, killed in every way,
 // refused.
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -147,11 +148,30 @@ TEST_CASE("kill -9 while the directory is being made leaves it usable", "[embedd
   CHECK(unfinished() == 0);
 }
 
+// Another program of the user PostgreSQL runs as.
+struct Sleeper {
+  Sleeper() : pid(::fork()) {
+    if (pid != 0) return;
+    const passwd* user = ::geteuid() == 0 ? ::getpwnam("postgres") : nullptr;
+    if (user != nullptr && ::setuid(user->pw_uid) != 0) ::_exit(1);
+    ::pause();
+    ::_exit(0);
+  }
+  ~Sleeper() {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  Sleeper(const Sleeper&) = delete;
+  Sleeper& operator=(const Sleeper&) = delete;
+  const pid_t pid;
+};
+
 TEST_CASE("a pid file of before a power failure, its pid now somebody else's", "[embedded]") {
   const std::string cluster = shared().config().data_dir + "/postgresql";
   { const Hub makes_it(shared().config()); }
+  const Sleeper other;
   std::ofstream(cluster + "/postmaster.pid")
-      << ::getpid() << "\n"
+      << other.pid << "\n"
       << cluster << "\n1700000000\n5432\n../run\n\n  1 2147483000\nready   \n";
   const Hub hub(shared().config());
   CHECK(hub.error() == "");

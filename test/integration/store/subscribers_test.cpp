@@ -166,9 +166,10 @@ TEST_CASE("rows changed by hand beyond all checks count as inactive and disturb 
     FOR c IN SELECT conname FROM pg_constraint
              WHERE conrelid = 'subscribers'::regclass AND contype = 'c' LOOP
       EXECUTE format('ALTER TABLE subscribers DROP CONSTRAINT %I', c.conname); END LOOP;
-    FOR c IN SELECT attname FROM pg_attribute WHERE attrelid = 'subscribers'::regclass AND attnum > 0
-             AND attnotnull AND attname NOT IN ('sid', 'id') LOOP
-      EXECUTE format('ALTER TABLE subscribers ALTER %I DROP NOT NULL', c.attname); END LOOP; END $$)");
+    FOR c IN SELECT attname FROM pg_attribute WHERE attrelid = 'subscribers'::regclass
+             AND attnum > 0 AND attnotnull AND attname NOT IN ('sid', 'id') LOOP
+      EXECUTE format('ALTER TABLE subscribers ALTER %I DROP NOT NULL', c.attname);
+    END LOOP; END $$)");
   f.add(", id", ", '00000000-0000-0000-0000-000000000001'");
   for (const std::string& change : changes) {
     INFO(change);
