@@ -155,7 +155,8 @@ void Connection::Impl::Run::fail(const PGresult* result) {
   const bool at_call = position_ < items_.size();
   Error error = error_of(result, at_call ? items_[position_].statement->name : "commit");
   if (error.connection_lost) {
-    error.outcome_unknown = error.outcome_unknown && in_doubt();
+    // After the last answer the commit may have happened before the session was ended.
+    error.outcome_unknown = in_doubt() && (error.outcome_unknown || !at_call);
     impl_.finish();
     if (error_) {
       error_->connection_lost = true;

@@ -117,7 +117,8 @@ pid_t EmbeddedServer::pid() const {
   return file && is_alive(file->pid) ? file->pid : 0;
 }
 
-// True when a server of ours runs; waits until it lets sessions in. Any other that lives is stopped.
+// True when a server of ours runs; waits until it lets sessions in. Any other that lives is
+// stopped.
 bool EmbeddedServer::taken_over() const {
   const auto file = read_pid_file(files_.pid_file());
   if (!file) return false;

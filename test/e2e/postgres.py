@@ -198,7 +198,8 @@ class Database:
         """Every event fanned out and every message ended: delivered, dead or cancelled. Quick with
         many messages, where states() is not."""
         return self.value("""
-            SELECT (SELECT cursor FROM sequencer) >= (SELECT coalesce(max(event_seq), 0) FROM events)
+            SELECT (SELECT cursor FROM sequencer)
+                   >= (SELECT coalesce(max(event_seq), 0) FROM events)
               AND NOT EXISTS (SELECT FROM redeliveries)
               AND NOT EXISTS (SELECT FROM messages m WHERE NOT EXISTS (
                 SELECT FROM delivery_attempts d WHERE d.event_seq = m.event_seq AND d.sid = m.sid

@@ -115,6 +115,7 @@ TEST_CASE(
   World w(25);
   w.make_old(9);
   pg::ConnectionPtr reader = run(w.io, w.hub.database.connect(store::Profile::general));
+  run(w.io, reader->exec("SET idle_in_transaction_session_timeout = 0"));
   run(w.io, reader->exec("BEGIN; SELECT count(*) FROM messages"));
   Running cleanup(w.hub, make_cleanup(w.hub.context));
   w.rounds();

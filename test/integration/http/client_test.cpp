@@ -195,7 +195,7 @@ TEST_CASE("close() fails what is in the air and takes nothing new") {
   sink.always(Reply::silence());
   Batch batch(world);
   for (int i = 0; i < 3; ++i) batch.add(sink.url());
-  world.work(100ms);
+  CHECK(world.work_until([&] { return sink.requests().size() == 3; }));
   world.client().close();
   batch.finish();
   for (std::size_t i = 0; i < 3; ++i) {

@@ -58,6 +58,14 @@ class ClientWorld {
     return run(io, start(url, may_resend));
   }
 
+  // Lets the io_context work until `done()`, at most five seconds.
+  template <class Condition>
+  bool work_until(Condition done) {
+    const auto limit = std::chrono::steady_clock::now() + 5s;
+    while (!done() && std::chrono::steady_clock::now() < limit) work(5ms);
+    return done();
+  }
+
   // Lets the io_context work for a while.
   void work(Millis time) {
     io.restart();

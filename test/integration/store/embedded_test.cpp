@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "integration/store/embedded_hub.hpp"
+#include "integration/store/migrate_fixture.hpp"
 #include "support/catch.hpp"
 
 namespace eventhub {
@@ -50,6 +51,24 @@ TEST_CASE("a new directory becomes a database that is kept", "[embedded]") {
   const Hub again(shared().config());
   REQUIRE(again.error() == "");
   CHECK(psql(again.socket_dir(), "SELECT n FROM kept") == "42");
+}
+
+TEST_CASE("role eventhub migrates and registers subscribers without naming the schema",
+          "[embedded]") {
+  const Hub hub(shared().config());
+  REQUIRE(hub.error() == "");
+  DatabaseConfig config;
+  config.host = hub.socket_dir();
+  config.password = "";
+  CHECK(test::migrate(config) == static_cast<int>(store::migrations().size()));
+  psql(hub.socket_dir(),
+       "INSERT INTO subscribers (id, name, event_type, webhook_url, delivery_guarantee, "
+       "ordering_enabled, ordering_key, retry_limit, retry_backoff_seconds, is_active, created_by) "
+       "VALUES (gen_random_uuid(), 'User Service', 'user.created', "
+       "'https://api.example.com/webhooks/user-created', 'at_least_once', true, 'organization_id', "
+       "3, "
+       "'{5, 30, 300}', true, 'admin-user-id')");
+  CHECK(psql(hub.socket_dir(), "SELECT count(*) FROM subscribers") == "1");
 }
 
 TEST_CASE("a second process is refused and told who is first", "[embedded]") {

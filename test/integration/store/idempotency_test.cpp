@@ -155,7 +155,8 @@ TEST_CASE("keys are found in every bucket until theirs is dropped") {
   const Seconds ttl{3'600};
   // A bucket that ended two hours ago, one that ended half an hour ago.
   hub.db.sql(R"(DO $$ DECLARE now_s bigint := extract(epoch FROM now()); r record; BEGIN
-    FOR r IN SELECT * FROM (VALUES (now_s - 8000, now_s - 7200), (now_s - 2700, now_s - 1800)) v(lo, hi)
+    FOR r IN SELECT * FROM
+      (VALUES (now_s - 8000, now_s - 7200), (now_s - 2700, now_s - 1800)) v(lo, hi)
     LOOP EXECUTE format('CREATE TABLE idempotency_keys_%s_%s PARTITION OF idempotency_keys '
       'FOR VALUES FROM (%L) TO (%L)', r.lo, r.hi, to_timestamp(r.lo), to_timestamp(r.hi));
     END LOOP;

@@ -94,8 +94,8 @@ TEST_CASE("the envelope is read") {
 }
 
 TEST_CASE("null stands for an absent optional member") {
-  const auto event = accepted(with(
-      R"("version":null,"organization_id":null,"user_id":null,"deliver_after":null,"expires_at": null)"));
+  const auto event = accepted(with(R"("version":null,"organization_id":null,"user_id":null,)"
+                                   R"("deliver_after":null,"expires_at": null)"));
   CHECK(event.version == "v1");
   CHECK_FALSE(event.organization_id.has_value());
   CHECK(refused_at(R"({"event_type":null,"payload":{}})") == "#/event_type");
