@@ -1,4 +1,4 @@
-// Directories, user, programs and lock of the embedded PostgreSQL; embedded.cpp starts the server
+// Directories, user and lock of the embedded PostgreSQL; embedded.cpp starts the server
 // on them.
 #include "store/embedded_files.hpp"
 
@@ -23,7 +23,6 @@ namespace eventhub::store {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr int kOldestServer = 14;  // minmax_multi indexes
 // sun_path holds 108 bytes; the socket's name takes 14 of them.
 constexpr std::size_t kSocketDirMax = 86;
 
@@ -59,30 +58,6 @@ std::string default_data_dir(const User& user) {
   if (home.empty()) home = user.home;
   if (home.empty()) fail("no home directory: set embedded.data_dir");
   return home + "/.local/share/eventhub";
-}
-
-bool has_programs(const fs::path& directory) {
-  for (const char* program : {"postgres", "initdb", "pg_ctl"}) {
-    if (::access((directory / program).c_str(), X_OK) != 0) return false;
-  }
-  return true;
-}
-
-int number_in(const std::string& text) {
-  int number = 0;
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
-}
-
-std::string newest_bin_dir() {
-  int newest = 0;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator("/usr/lib/postgresql", none)) {
-    const int version = number_in(entry.path().filename());
-    if (version > newest && has_programs(entry.path() / "bin")) newest = version;
-  }
-  if (newest < kOldestServer) return "";
-  return fmt::format("/usr/lib/postgresql/{}/bin", newest);
 }
 
 }  // namespace
@@ -155,29 +130,6 @@ std::string embedded_data_dir(const EmbeddedConfig& config, const User& user) {
   return path;
 }
 
-std::string embedded_bin_dir(const EmbeddedConfig& config, const std::string& cluster) {
-  if (!config.bin_dir.empty()) {
-    if (has_programs(config.bin_dir)) return config.bin_dir;
-    fail(fmt::format("embedded.bin_dir {} lacks postgres, initdb or pg_ctl", config.bin_dir));
-  }
-  if (const int version = number_in(read_tail(cluster + "/PG_VERSION", 16)); version > 0) {
-    const std::string own = fmt::format("/usr/lib/postgresql/{}/bin", version);
-    if (has_programs(own)) return own;
-    fail(fmt::format(
-        "{} was made by PostgreSQL {}, which is not installed: apt install postgresql-{} (or set "
-        "embedded.bin_dir)",
-        cluster, version, version));
-  }
-  const std::string newest = newest_bin_dir();
-  if (newest.empty()) {
-    fail(
-        "no PostgreSQL 14 or newer in /usr/lib/postgresql: apt install postgresql-15, set "
-        "embedded.bin_dir, or "
-        "use a server of yours with DATABASE_URL");
-  }
-  return newest;
-}
-
 int lock_data_dir(const std::string& data_dir) {
   const std::string path = data_dir + "/eventhub.lock";
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -217,6 +169,12 @@ std::string embedded_socket_dir(const EmbeddedFiles& files) {
   }
   own_directory(path, files.user);
   return path;
+}
+
+int number_in(const std::string& text) {
+  int number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
 }
 
 std::string read_tail(const std::string& path, std::size_t bytes_max) {

@@ -35,6 +35,8 @@ int lock_data_dir(const std::string& data_dir);
 // Directory of the socket: in the data directory, or a short one in /tmp.
 std::string embedded_socket_dir(const EmbeddedFiles& files);
 
+// The number the text begins with; 0 when it does not.
+int number_in(const std::string& text);
 // The file's text, at most its last `bytes_max`; empty when there is none. Does not follow links.
 std::string read_tail(const std::string& path, std::size_t bytes_max);
 

@@ -1,0 +1,223 @@
+"""More for the end-to-end tests, beside hub.py: many events at once, a hub split over processes, and
+judging what arrived.
+
+    post_many(hub, events)          thousands of POSTs over a few kept connections
+    Fleet(start)                    a hub as a process per role: .apis .fanout .dispatchers .cleanup
+    ExactSink()                     a Sink that stamps an answer before it is sent
+    wait_ended(database, sid, n)    n messages of a subscriber, all of them ended
+
+Importing `exact_sink as sink` replaces the fixture `sink` of conftest.py by an ExactSink.
+"""
+import collections
+import json
+import os
+import socket
+import threading
+import time
+
+import psycopg2
+import pytest
+
+from hub import BINARY, wait_until
+from sink import Sink
+
+OPEN = {"pending", "waiting"}
+PATIENCE = 90  # seconds for anything that has to happen; only a fault takes so long
+
+with open(BINARY, "rb") as _file:
+    SANITIZED = b"__asan_init" in _file.read()
+
+
+class ExactSink(Sink):
+    """Stamps t_end before the answer leaves: under load the thread that answered may be scheduled
+    again only after the hub has sent the next request, which would look like two at a time."""
+
+    def _answer(self, connection, delivery):
+        return super()._answer(_Stamping(connection, delivery), delivery)
+
+    def _finish(self, delivery, status):
+        with self._changed:
+            super()._finish(delivery, status)
+            delivery.t_end = getattr(delivery, "t_sent", delivery.t_end)
+
+
+class _Stamping:
+    def __init__(self, connection, delivery):
+        self._connection = connection
+        self._delivery = delivery
+
+    def sendall(self, data):
+        self._delivery.t_sent = time.monotonic_ns()
+        self._connection.sendall(data)
+
+    def __getattr__(self, name):
+        return getattr(self._connection, name)
+
+
+@pytest.fixture(name="sink")
+def exact_sink():
+    made = ExactSink()
+    yield made
+    made.close()
+
+
+class Gate:
+    """A rule that answers `shut` until it is opened, then `opened`."""
+
+    def __init__(self, shut=503, opened=200, only=None):
+        self.shut, self.opened, self.only = shut, opened, only or (lambda delivery: True)
+        self._event = threading.Event()
+
+    def open(self):
+        self._event.set()
+
+    def __call__(self, delivery):
+        return self.opened if self._event.is_set() or not self.only(delivery) else self.shut
+
+
+class Hold:
+    """A rule that answers nothing until it is opened; counts how many are held."""
+
+    def __init__(self, status=200):
+        self.status = status
+        self.now = self.most = 0
+        self._lock = threading.Lock()
+        self._event = threading.Event()
+
+    def open(self):
+        self._event.set()
+
+    def __call__(self, delivery):
+        with self._lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self._event.wait(PATIENCE)
+        with self._lock:
+            self.now -= 1
+        return self.status
+
+
+def post_many(hub, events, connections=16):
+    """Posts `events` in order within each connection (event n goes over connection n modulo their
+    number: give a key's events one connection) and returns their event ids in order of `events`.
+    503 is tried again."""
+    events = list(events)
+    found = [None] * len(events)
+    errors = []
+
+    def run(part):
+        try:
+            with socket.create_connection(("127.0.0.1", hub.port), timeout=PATIENCE) as link:
+                link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                for index in range(part, len(events), connections):
+                    found[index] = _post(link, json.dumps(events[index]).encode())
+        except Exception as error:  # handed to the caller
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(min(connections, len(events)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return found
+
+
+def _post(link, body):
+    request = (b"POST /events HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\n"
+               b"Content-Length: %d\r\n\r\n" % len(body)) + body
+    while True:
+        link.sendall(request)
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            answer += _received(link)
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        while len(rest) < length:
+            rest += _received(link)
+        status = head.split(b" ")[1]
+        if status == b"202":
+            return json.loads(rest)["event_id"]
+        assert status == b"503", answer
+        time.sleep(0.05)
+
+
+def _received(link):
+    data = link.recv(65536)
+    if not data:
+        raise ConnectionError("the hub closed the connection")
+    return data
+
+
+class Fleet:
+    """A hub as processes. `start` is the fixture `hub`."""
+
+    def __init__(self, start, env=None, apis=2, dispatchers=4):
+        self._start, self._env = start, env or {}
+        self.apis = [self.one("api") for _ in range(apis)]
+        self.fanout = self.one("fanout")
+        self.dispatchers = [self.one("dispatcher") for _ in range(dispatchers)]
+        self.cleanup = self.one("cleanup")
+
+    def one(self, roles):
+        return self._start(roles=roles, env=self._env)
+
+    def all(self):
+        return [*self.apis, self.fanout, *self.dispatchers, self.cleanup]
+
+
+def wait_balanced(database, dispatchers, timeout=PATIENCE):
+    """Until `dispatchers` processes own the 64 shards in equal parts."""
+    def even():
+        owned = [row[0] for row in database.rows(
+            "SELECT count(*) FROM shards WHERE owner IS NOT NULL GROUP BY owner")]
+        return len(owned) == dispatchers and sum(owned) == 64 and max(owned) - min(owned) <= 1
+    wait_until(even, timeout, f"64 shards on {dispatchers} dispatchers")
+
+
+def wait_ended(database, sid, count, timeout=PATIENCE):
+    """{state: n} once the subscriber has `count` messages and none of them is open."""
+    def ended():
+        states = database.states(sid)
+        return states if sum(states.values()) >= count and not OPEN & states.keys() else None
+    try:
+        return wait_until(ended, timeout, f"{count} messages ended")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; found {database.states(sid)}") from None
+
+
+def dead_letters(database, sid):
+    """The rows of dead_letters as objects, oldest event first."""
+    names = ("message_id", "event_id", "outcome", "reason", "last_status", "last_error", "attempts")
+    return [dict(zip(names, row)) for row in database.rows(
+        f"SELECT {', '.join(names)} FROM dead_letters WHERE sid = %s ORDER BY event_seq", sid)]
+
+
+def times_sent(deliveries):
+    """Counter: message id -> requests seen."""
+    return collections.Counter(d.message_id for d in deliveries)
+
+
+def resident_mib(hub):
+    with open(f"/proc/{hub.pid}/status", encoding="ascii") as file:
+        for line in file:
+            if line.startswith("VmRSS"):
+                return int(line.split()[1]) / 1024
+    return 0
+
+
+def quietly(action, *arguments):
+    """Calls it; a database that is away is no news while it is being killed."""
+    try:
+        return action(*arguments)
+    except psycopg2.Error:
+        return None
+
+
+def pid_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
