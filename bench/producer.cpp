@@ -64,19 +64,15 @@ class Producer {
     for (const auto& connection : connections_) connect(*connection);
     begun_ = now_ns();
     end_ = begun_ + static_cast<std::int64_t>(load_.seconds * kSecond);
-    const auto stop = [this](std::exception_ptr error) {
-      failure_ = error;
-      io_.stop();
-    };
     for (const auto& connection : connections_) {
-      spawn(io_.get_executor(), "connection", converse(*connection), stop);
+      start(*connection);
       idle_.push_back(connection.get());
     }
-    spawn(io_.get_executor(), "watch", watch(), stop);
+    spawn(io_.get_executor(), "watch", watch(), stop_on_error());
     if (load_.closed) {
       for (std::uint32_t i = 0; i < load_.connections; ++i) begin(now_ns());
     } else {
-      spawn(io_.get_executor(), "arrive", arrive(), stop);
+      spawn(io_.get_executor(), "arrive", arrive(), stop_on_error());
     }
     io_.run();
     if (failure_) std::rethrow_exception(failure_);
@@ -84,6 +80,16 @@ class Producer {
   }
 
  private:
+  std::function<void(std::exception_ptr)> stop_on_error() {
+    return [this](std::exception_ptr error) {
+      failure_ = error;
+      io_.stop();
+    };
+  }
+  void start(Connection& connection) {
+    spawn(io_.get_executor(), "connection", converse(connection), stop_on_error());
+  }
+
   // Open loop: the times are fixed; what is late is sent at once and its wait is counted.
   Task<void> arrive() {
     asio::steady_timer timer(io_);
@@ -140,13 +146,21 @@ class Producer {
     ready_.push_back(post);
   }
 
+  // The connection used last first: the hub closes those that are idle for long, and these are only
+  // opened again when there is need.
   void pump() {
     while (!ready_.empty() && !idle_.empty()) {
-      Connection& connection = *idle_.front();
-      idle_.pop_front();
+      Connection& connection = *idle_.back();
+      idle_.pop_back();
       connection.post = ready_.front();
       ready_.pop_front();
       send(connection);
+    }
+    while (ready_.size() > opening_ && !closed_.empty()) {
+      Connection& connection = *closed_.back();
+      closed_.pop_back();
+      ++opening_;
+      start(connection);
     }
   }
 
@@ -181,7 +195,6 @@ class Producer {
   }
 
   void finish(Connection& connection, const PostAnswer& answer) {
-    if (!connection.post) throw std::runtime_error("the hub answered without a request");
     Post post = *connection.post;
     connection.post.reset();
     post.status = static_cast<std::uint16_t>(answer.status);
@@ -208,9 +221,7 @@ class Producer {
 
   void idle(Connection& connection) {
     idle_.push_back(&connection);
-    next();
     pump();
-    stop_when_done();
   }
 
   void connect(Connection& connection) {
@@ -221,17 +232,20 @@ class Producer {
     connection.socket.non_blocking(true);
   }
 
-  // The reading half of a connection, for ever.
+  // The reading half of a connection, until it is closed.
   Task<void> converse(Connection& connection) {
+    if (!connection.socket.is_open()) {
+      co_await reconnect(connection);
+      --opening_;
+      idle(connection);
+    }
     while (true) {
       const auto [error, count] = co_await connection.socket.async_read_some(
           asio::buffer(connection.in) + connection.used, as_tuple);
       connection.used += count;
-      bool lost = static_cast<bool>(error);
-      if (!lost) lost = !take_answer(connection);
-      if (!lost) continue;
-      co_await reconnect(connection);
+      if (error || !take_answer(connection)) break;
     }
+    close(connection);
   }
 
   // False: the connection is of no use any more.
@@ -239,7 +253,7 @@ class Producer {
     try {
       const auto answer = read_answer({connection.in.data(), connection.used});
       if (!answer) return connection.used < connection.in.size();
-      if (answer->size != connection.used) return false;
+      if (answer->size != connection.used || !connection.post) return false;
       connection.used = 0;
       finish(connection, *answer);
       if (answer->close) return false;
@@ -247,27 +261,36 @@ class Producer {
       return false;
     }
     idle(connection);
+    next();
+    stop_when_done();
     return true;
   }
 
-  Task<void> reconnect(Connection& connection) {
+  void close(Connection& connection) {
     std::erase(idle_, &connection);
-    boost::system::error_code error;
-    connection.socket.close(error);
+    boost::system::error_code ignored;
+    connection.socket.close(ignored);
     connection.used = 0;
-    if (connection.post) finish(connection, {});
+    closed_.push_back(&connection);
+    if (connection.post) {
+      finish(connection, {});
+      next();
+    }
     pump();
     stop_when_done();
+  }
+
+  Task<void> reconnect(Connection& connection) {
+    const tcp::endpoint hub(asio::ip::address_v4::loopback(), load_.port);
     while (true) {
-      const tcp::endpoint hub(asio::ip::address_v4::loopback(), load_.port);
       const auto [refused] = co_await connection.socket.async_connect(hub, as_tuple);
       if (!refused) break;
-      connection.socket.close(error);
+      boost::system::error_code ignored;
+      connection.socket.close(ignored);
       co_await sleep_for(Millis{100});
     }
     connection.socket.set_option(tcp::no_delay(true));
     connection.socket.non_blocking(true);
-    idle(connection);
   }
 
   // Gives up on answers that do not come: closing the connection ends the request in converse().
@@ -303,7 +326,8 @@ class Producer {
   LogWriter<Post> log_;
   std::string head_, body_;
   std::vector<std::unique_ptr<Connection>> connections_;
-  std::deque<Connection*> idle_;
+  std::vector<Connection*> idle_, closed_;
+  std::size_t opening_ = 0;
   std::deque<Post> ready_;
   std::vector<Key> keys_;
   std::minstd_rand random_{20'240'101};

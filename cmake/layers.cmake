@@ -11,7 +11,7 @@ endfunction()
 
 # One test program per folder under test/unit and test/integration.
 function(eventhub_tests kind layer)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/test/${kind}/${layer}/*_test.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/test/${kind}/${layer}/*.cpp)
   if(NOT sources)
     return()
   endif()

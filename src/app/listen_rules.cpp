@@ -12,8 +12,8 @@ template <class T>
 T number(std::string_view text, T lowest, T highest, std::string_view rule) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{} || end != text.data() + text.size() || value < lowest ||
-      value > highest) {
+  const bool in_range = value >= lowest && value <= highest;  // false for nan
+  if (error != std::errc{} || end != text.data() + text.size() || !in_range) {
     throw ConfigError("--rule " + std::string(rule) + ": \"" + std::string(text) +
                       "\" is not a number from " + std::to_string(lowest) + " to " +
                       std::to_string(highest));

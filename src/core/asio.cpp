@@ -1,3 +1,2 @@
 // Compiles Asio's own sources once for the whole program (BOOST_ASIO_SEPARATE_COMPILATION).
 #include <boost/asio/impl/src.hpp>
-

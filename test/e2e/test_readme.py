@@ -28,7 +28,8 @@ def blocks(language, *words):
 
 def rows(first_cell):
     """The rows of the table whose head begins with `first_cell`, as lists of cells."""
-    table = re.search(rf"^\| {re.escape(first_cell)} ?\|.*\n\|[-|]+\|\n((?:\|.*\n)+)", readme(), re.M)
+    head = rf"^\| {re.escape(first_cell)} ?\|.*\n\|[-|]+\|\n"
+    table = re.search(head + r"((?:\|.*\n)+)", readme(), re.M)
     assert table, f"README.md has no table of {first_cell}"
     return [[cell.strip() for cell in row.strip("|").split("|")]
             for row in table[1].replace("\\|", "¦").splitlines()]

@@ -88,7 +88,8 @@ def links_lead_somewhere(path, text, facts):
         if re.match(r"[a-z]+:", match[1]):
             continue
         place, _, anchor = match[1].partition("#")
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(path), place)) if place else path
+        folder = posixpath.dirname(path)
+        target = posixpath.normpath(posixpath.join(folder, place)) if place else path
         if target not in facts.files:
             wrong.append((line, f"the link {match[1]} leads nowhere"))
         elif anchor and target in facts.headings and anchor not in facts.headings[target]:

@@ -32,10 +32,11 @@ struct MessageRef {
   auto operator<=>(const MessageRef&) const = default;
 };
 
-// The message id is a reversible UUID version 8: 56 bits of event_seq, 31 of sid, 31 of a hash of the
-// event's id, so GET by id needs no index and a guessed id does not match.
+// The message id is a reversible UUID version 8: 56 bits of event_seq, 31 of sid, 31 of a hash of
+// the event's id, so GET by id needs no index and a guessed id does not match.
 Uuid message_id(MessageRef ref, const Uuid& event_id);
-// Undoes message_id; nullopt for a UUID of another kind. Compare message_id(ref, event.id) afterwards.
+// Undoes message_id; nullopt for a UUID of another kind. Compare message_id(ref, event.id)
+// afterwards.
 std::optional<MessageRef> decode_message_id(const Uuid& id);
 
 // 64-bit FNV-1a with a finalizer. Stored in the database (shard, khash): never change it.

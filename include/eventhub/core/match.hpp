@@ -19,7 +19,8 @@ class Matcher {
   void match(const EventHeader& event, std::vector<Message>& out) const;
 
  private:
-  void append(const EventHeader& event, const Subscriber& subscriber, std::vector<Message>& out) const;
+  void append(const EventHeader& event, const Subscriber& subscriber,
+              std::vector<Message>& out) const;
   SubscriberSetPtr subscribers_;
   std::unordered_map<std::string, std::vector<SubscriberPtr>> exact_;
   std::vector<SubscriberPtr> wildcard_;

@@ -9,8 +9,8 @@ namespace eventhub {
 
 inline constexpr int kShards = 64;
 
-// What an attempt (a row of delivery_attempts) says. The numbers are stored; the words are the same in
-// SQL (outcome_name), API, metrics and logs. All but retry and started are final.
+// What an attempt (a row of delivery_attempts) says. The numbers are stored; the words are the same
+// in SQL (outcome_name), API, metrics and logs. All but retry and started are final.
 enum class Outcome : std::int16_t {
   delivered = 1,
   retry = 2,
@@ -56,6 +56,8 @@ struct Message {
 // shard = (hash(sid) + hash(key or event_seq) % spread) % kShards, spread = min(16, max_in_flight).
 // Fixed when the message is made: a later change of the subscriber acts on later events.
 std::int16_t shard_of(std::int32_t sid, std::uint64_t key_or_seq_hash, int max_in_flight);
-constexpr int spread_of(int max_in_flight) { return max_in_flight < 16 ? max_in_flight : 16; }
+constexpr int spread_of(int max_in_flight) {
+  return max_in_flight < 16 ? max_in_flight : 16;
+}
 
 }  // namespace eventhub

@@ -18,7 +18,7 @@ enum class BodyFormat { payload, envelope };
 
 // When a failed attempt is tried again (semantics.md "Retries").
 struct RetryPolicy {
-  int limit = 3;  // retries after the first attempt; 0..100
+  int limit = 3;                                    // retries after the first attempt; 0..100
   std::vector<double> backoff_seconds{5, 30, 300};  // retry n waits element n, the last one repeats
   double jitter = 0;  // 0..1: waits are lengthened by up to this share, never shortened
 };
@@ -28,7 +28,8 @@ struct Subscriber {
   std::int32_t sid = 0;
   Uuid id;
   std::string name;
-  std::vector<std::string> patterns;  // event_type and event_types: exact, `*` one segment, `>` the rest
+  std::vector<std::string>
+      patterns;  // event_type and event_types: exact, `*` one segment, `>` the rest
   std::string webhook_url;
   Guarantee guarantee = Guarantee::at_least_once;
   OrderingKey ordering = OrderingKey::none;  // none unless ordering_enabled
@@ -44,7 +45,8 @@ struct Subscriber {
 };
 using SubscriberPtr = std::shared_ptr<const Subscriber>;
 
-// All subscribers as of one version; immutable, replaced as a whole when `subscribers_version` moves.
+// All subscribers as of one version; immutable, replaced as a whole when `subscribers_version`
+// moves.
 struct SubscriberSet {
   std::int64_t version = -1;
   std::unordered_map<std::int32_t, SubscriberPtr> by_sid;

@@ -11,8 +11,8 @@
 
 namespace eventhub::http {
 
-// A request that passed the gate (src/http/gate.cpp): one Host, no smuggling, within all limits. Views live
-// until the handler's task ends.
+// A request that passed the gate (src/http/gate.cpp): one Host, no smuggling, within all limits.
+// Views live until the handler's task ends.
 struct Request {
   std::string_view method;
   std::string_view path;   // without the query, percent-encoding kept
@@ -34,16 +34,19 @@ struct Response {
 };
 
 using Handler = std::function<Task<Response>(const Request&)>;
-// Builds the answer for a request that is refused before routing (400, 408, 413, 414, 417, 431, 501, 503).
+// Builds the answer for a request that is refused before routing (400, 408, 413, 414, 417, 431,
+// 501, 503).
 using Refusal = std::function<Response(int status, std::string_view detail)>;
 
-// HTTP/1.1 on Beast's parsers fed by our own reads, one write per answer, sequential per connection.
+// HTTP/1.1 on Beast's parsers fed by our own reads, one write per answer, sequential per
+// connection.
 class Server {
  public:
   Server(Executor executor, const ServerConfig& config, Handler handler, Refusal refusal,
          Metrics& metrics);
   ~Server();
-  // Binds and listens; throws std::system_error with address and port in its text. Returns the port.
+  // Binds and listens; throws std::system_error with address and port in its text. Returns the
+  // port.
   std::uint16_t listen();
   // Accepts until stop(); returns when all connections are closed (idle ones at once, others after
   // their answer).

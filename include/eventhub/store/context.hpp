@@ -30,8 +30,8 @@ class Role {
  public:
   virtual ~Role() = default;
   virtual std::string_view name() const = 0;
-  // Works until stop() and what was begun is finished. Database faults are its own to outlive: it logs,
-  // waits and begins anew. An exception that leaves it stops the process.
+  // Works until stop() and what was begun is finished. Database faults are its own to outlive: it
+  // logs, waits and begins anew. An exception that leaves it stops the process.
   virtual Task<void> run() = 0;
   // Begin to drain: take nothing new. run() returns when done.
   virtual void stop() = 0;

@@ -1,7 +1,6 @@
 // Faults: no descriptors, garbage by the thousand, clients that vanish, and the server's own end.
 #include <sys/resource.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include "eventhub/core/log.hpp"
@@ -14,12 +13,19 @@ namespace {
 // Running or waiting for a processor, all threads: what spinning costs, also on a busy machine.
 double busy_seconds() {
   double nanoseconds = 0;
-  for (const auto& thread : std::filesystem::directory_iterator("/proc/self/task")) {
+  DIR* threads = opendir("/proc/self/task");
+  while (const dirent* thread = readdir(threads)) {
     double running = 0, waiting = 0;
-    std::ifstream(thread.path() / "schedstat") >> running >> waiting;
+    const std::string directory = "/proc/self/task/" + std::string(thread->d_name);
+    std::ifstream(directory + "/schedstat") >> running >> waiting;
     nanoseconds += running + waiting;
   }
+  closedir(threads);
   return nanoseconds * 1e-9;
+}
+
+Task<void> wait_once(Wakeup& wakeup) {
+  co_await wakeup.wait(Millis{1});
 }
 
 // The undefined behaviour sanitizer needs descriptors of its own to check a type for the first
@@ -32,6 +38,10 @@ void rehearse(TestServer& server) {
   log::warn("about to run out of descriptors",
             {{"error", error.message()}, {"open", std::size_t{1}}});
   log::flush(1'000);
+  boost::asio::io_context loop;
+  Wakeup wakeup(loop.get_executor());
+  spawn(loop.get_executor(), "back-off", wait_once(wakeup));
+  loop.run();
 }
 
 TEST_CASE("without descriptors the server goes on with what it has and does not spin") {
