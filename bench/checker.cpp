@@ -52,7 +52,8 @@ class Judge {
       posts_.emplace(post.number, &post);
       verdict_.accepted += post.accepted();
       verdict_.refused += post.refused();
-      verdict_.unanswered += !post.accepted() && !post.refused();
+      verdict_.failed += post.status >= 500;
+      verdict_.unanswered += post.status == 0;
       if (post.accepted()) verdict_.expected += shape_.kinds.at(post.kind).count;
     }
   }

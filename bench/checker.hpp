@@ -24,7 +24,8 @@ inline constexpr std::size_t kFaults = 6;
 std::string_view to_string(Fault fault);
 
 struct Verdict {
-  std::uint64_t posted = 0, accepted = 0, refused = 0, unanswered = 0;
+  std::uint64_t posted = 0, accepted = 0, refused = 0, failed = 0,
+                unanswered = 0;  // 4xx, 5xx, none
   std::uint64_t expected = 0;    // deliveries of all that was accepted
   std::uint64_t deliveries = 0;  // requests that the sink got
   std::array<std::uint64_t, kFaults> faults{};

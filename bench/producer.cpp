@@ -3,8 +3,6 @@
 // connections, converse() reads the answers.
 #include "bench/producer.hpp"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/io_context.hpp>
@@ -51,10 +49,11 @@ struct Key {
 class Producer {
  public:
   Producer(const Load& load, const Shape& shape, const std::string& log_file)
-      : load_(load), shape_(shape), log_(log_file), keys_(load.keys) {
-    head_ = fmt::format(
-        "POST /events HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/json\r\n",
-        load.port);
+      : load_(load),
+        shape_(shape),
+        log_(log_file),
+        writer_(load.port, shape.payload_bytes, load.idempotency ? load.run : ""),
+        keys_(load.keys) {
     for (std::uint32_t i = 0; i < load.connections; ++i) {
       connections_.push_back(std::make_unique<Connection>(io_));
     }
@@ -164,27 +163,8 @@ class Producer {
     }
   }
 
-  void write_request(std::string& out, const Post& post) {
-    body_.clear();
-    fmt::format_to(std::back_inserter(body_), R"({{"event_type":"{}")", event_type(post.kind));
-    if (post.key != kNoKey) {
-      fmt::format_to(std::back_inserter(body_), R"(,"organization_id":"org-{0}","user_id":"u-{0}")",
-                     post.key);
-    }
-    body_ += ",\"payload\":";
-    append_payload(body_, post.number, post.key, post.counter, shape_.payload_bytes);
-    body_ += '}';
-    out = head_;
-    if (load_.idempotency) {
-      fmt::format_to(std::back_inserter(out), "X-Idempotency-Key: {}-{}\r\n", load_.run,
-                     post.number);
-    }
-    fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n\r\n", body_.size());
-    out += body_;
-  }
-
   void send(Connection& connection) {
-    write_request(connection.out, *connection.post);
+    writer_.write(connection.out, *connection.post);
     connection.post->sent = now_ns();
     boost::system::error_code error;
     const std::size_t sent = connection.socket.write_some(asio::buffer(connection.out), error);
@@ -206,6 +186,7 @@ class Producer {
     log_.add(post);
     ++done_;
     if (post.key != kNoKey) release(keys_[post.key - load_.first_key]);
+    next();
   }
 
   void release(Key& key) {
@@ -261,7 +242,6 @@ class Producer {
       return false;
     }
     idle(connection);
-    next();
     stop_when_done();
     return true;
   }
@@ -272,10 +252,7 @@ class Producer {
     connection.socket.close(ignored);
     connection.used = 0;
     closed_.push_back(&connection);
-    if (connection.post) {
-      finish(connection, {});
-      next();
-    }
+    if (connection.post) finish(connection, {});
     pump();
     stop_when_done();
   }
@@ -324,7 +301,7 @@ class Producer {
   const Shape shape_;
   asio::io_context io_{1};
   LogWriter<Post> log_;
-  std::string head_, body_;
+  PostWriter writer_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<Connection*> idle_, closed_;
   std::size_t opening_ = 0;

@@ -97,10 +97,10 @@ Report make_report(const Logs& logs, const Verdict& verdict, const Measured& mea
 
 std::string verdict_text(const Verdict& verdict) {
   std::string text = fmt::format(
-      "posted {}, accepted {}, refused {}, without answer or 5xx {}\n"
+      "posted {}, accepted {}; answered 4xx {}, 5xx {}, not answered {}\n"
       "deliveries {} of {} expected\n",
-      verdict.posted, verdict.accepted, verdict.refused, verdict.unanswered, verdict.deliveries,
-      verdict.expected);
+      verdict.posted, verdict.accepted, verdict.refused, verdict.failed, verdict.unanswered,
+      verdict.deliveries, verdict.expected);
   for (std::size_t i = 0; i < kFaults; ++i) {
     text += fmt::format("{}{} {}", i > 0 ? ", " : "", to_string(static_cast<Fault>(i)),
                         verdict.faults[i]);

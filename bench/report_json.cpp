@@ -62,7 +62,8 @@ std::string of(const Percentiles& p) {
 std::string of(const Verdict& verdict) {
   Object object;
   object.add("posted", verdict.posted).add("accepted", verdict.accepted);
-  object.add("refused", verdict.refused).add("unanswered", verdict.unanswered);
+  object.add("refused", verdict.refused).add("failed", verdict.failed);
+  object.add("unanswered", verdict.unanswered);
   object.add("expected_deliveries", verdict.expected).add("deliveries", verdict.deliveries);
   for (std::size_t i = 0; i < kFaults; ++i) {
     object.add(to_string(static_cast<Fault>(i)), verdict.faults[i]);

@@ -1,9 +1,13 @@
-// Reads the hub's answers and webhooks from a buffer, without copies; used by producer and sink.
+// Writes the posts, and reads the hub's answers and webhooks from a buffer without copies; used by
+// producer and sink.
 #include "bench/wire.hpp"
 
+#include <fmt/format.h>
 #include <strings.h>
 
 #include <charconv>
+
+#include "bench/shape.hpp"
 
 namespace eventhub::bench {
 namespace {
@@ -59,6 +63,31 @@ std::optional<Message> split(std::string_view text) {
 }
 
 }  // namespace
+
+PostWriter::PostWriter(std::uint16_t port, std::uint32_t payload_bytes, std::string idempotency)
+    : payload_bytes_(payload_bytes), idempotency_(std::move(idempotency)) {
+  head_ = fmt::format(
+      "POST /events HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nContent-Type: application/json\r\n", port);
+}
+
+void PostWriter::write(std::string& out, const Post& post) {
+  body_.clear();
+  fmt::format_to(std::back_inserter(body_), R"({{"event_type":"{}")", event_type(post.kind));
+  if (post.key != kNoKey) {
+    fmt::format_to(std::back_inserter(body_), R"(,"organization_id":"org-{0}","user_id":"u-{0}")",
+                   post.key);
+  }
+  body_ += ",\"payload\":";
+  append_payload(body_, post.number, post.key, post.counter, payload_bytes_);
+  body_ += '}';
+  out = head_;
+  if (!idempotency_.empty()) {
+    fmt::format_to(std::back_inserter(out), "X-Idempotency-Key: {}-{}\r\n", idempotency_,
+                   post.number);
+  }
+  fmt::format_to(std::back_inserter(out), "Content-Length: {}\r\n\r\n", body_.size());
+  out += body_;
+}
 
 std::optional<PostAnswer> read_answer(std::string_view text) {
   const auto message = split(text);

@@ -2,9 +2,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
-#include "eventhub/core/ids.hpp"
+#include "bench/records.hpp"
 
 // As much of HTTP/1.1 as the hub speaks with us: Content-Length bodies, no chunks. Pure; the views
 // point into the text that was given.
@@ -13,6 +14,19 @@ namespace eventhub::bench {
 // Thrown for what is not HTTP, or HTTP that is not expected here.
 struct BadHttp {
   const char* what;
+};
+
+// Makes the requests that post events.
+class PostWriter {
+ public:
+  // `idempotency`: what every idempotency key begins with; empty: no keys.
+  PostWriter(std::uint16_t port, std::uint32_t payload_bytes, std::string idempotency);
+  void write(std::string& out, const Post& post);
+
+ private:
+  const std::uint32_t payload_bytes_;
+  const std::string idempotency_;
+  std::string head_, body_;
 };
 
 // The hub's answer to a POST.

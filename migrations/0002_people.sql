@@ -11,7 +11,8 @@ $$ SELECT (ARRAY['order', 'retry', 'paused', 'inactive', 'circuit', 'rate', 'in_
 CREATE VIEW message_status AS
 SELECT m.event_seq, m.sid, m.shard, m.khash,
        CASE WHEN r.event_seq IS NOT NULL THEN 'pending'
-            WHEN a.outcome IN (1) THEN 'delivered'
+            WHEN a.outcome = 1 OR EXISTS (SELECT FROM redelivery_attempts x WHERE x.event_seq = m.event_seq
+                                          AND x.sid = m.sid AND x.outcome = 1) THEN 'delivered'
             WHEN a.outcome = 7 THEN 'cancelled'
             WHEN a.outcome IN (3, 5, 6, 8) THEN 'dead'
             WHEN p.event_seq IS NOT NULL OR a.outcome = 2 THEN 'waiting'

@@ -67,6 +67,7 @@ Task<void> Cleanup::run() {
 Task<void> Cleanup::serve() {
   // What is one number for the whole hub comes only from the owner.
   context_.metrics.dlq_size(0);
+  context_.metrics.parked(0);
   context_.metrics.partitions(0);
   std::unique_ptr<store::Housekeeping> house = co_await store::Housekeeping::connect(context_);
   const bool owner = co_await stand_by(*house);

@@ -234,6 +234,8 @@ void Lanes::Impl::expired_loaded(const LaneAnswer& answer) {
     uncount(*record);
     record->parked = true;
     finish(*record, Outcome::expired, "retention", "older than the retention time");
+    int& expired = record->lane->share->subscriber->expired;
+    std::get<RecordAttempt>(ops.back()).summarise = ++expired > config.dlq_copy_max;
   }
 }
 

@@ -80,7 +80,8 @@ struct SubscriberState {
   std::int32_t sid = 0;
   SubscriberPtr row;  // nullptr: deleted
   int in_flight = 0;
-  int cap = 1;  // this process's part of max_in_flight
+  int cap = 1;      // this process's part of max_in_flight
+  int expired = 0;  // so far, by this owner
   bool listed = false;
   std::deque<Lane*> ready;
   std::set<Share*, ById> shares;

@@ -44,15 +44,18 @@ Task<void> Worker::pump_loop() {
   --loops_;
 }
 
-Task<AttemptResult> Worker::send(Start start, EventPtr event, Time sent_at) {
-  AttemptResult result;
+Worker::Sent Worker::impossible(std::string reason, std::string error) {
+  Sent sent;
+  sent.result.kind = AttemptResult::Kind::refused;
+  sent.result.error = std::move(error);
+  sent.result.sent = false;
+  sent.reason = std::move(reason);
+  return sent;
+}
+
+Task<Worker::Sent> Worker::send(Start start, EventPtr event, Time sent_at) {
   const std::shared_ptr<Endpoint> endpoint = endpoints_.of(start.subscriber);
-  if (!endpoint->error.empty()) {
-    result.kind = AttemptResult::Kind::refused;
-    result.error = endpoint->error;
-    result.sent = false;
-    co_return result;
-  }
+  if (!endpoint->error.empty()) co_return impossible("bad_endpoint", endpoint->error);
   std::string made;
   std::string_view body = event->payload;
   if (start.subscriber->body == BodyFormat::envelope) {
@@ -65,11 +68,13 @@ Task<AttemptResult> Worker::send(Start start, EventPtr event, Time sent_at) {
   post.body = body;
   post.timeout = start.subscriber->timeout.value_or(context_.config.webhook.timeout);
   const bool may_resend = start.subscriber->guarantee == Guarantee::at_least_once;
-  result = co_await client_.post(std::move(post), may_resend);
-  co_return result;
+  Sent sent;
+  sent.result = co_await client_.post(std::move(post), may_resend);
+  co_return sent;
 }
 
-void Worker::settle(const Start& start, const AttemptResult& result, Time sent_at) {
+void Worker::settle(const Start& start, const Sent& sent, Time sent_at) {
+  const AttemptResult& result = sent.result;
   const Verdict verdict = decide(result, start.attempt, *start.subscriber,
                                  context_.config.webhook.retry_after_max, random_share());
   Ended ended;
@@ -78,9 +83,9 @@ void Worker::settle(const Start& start, const AttemptResult& result, Time sent_a
   ended.http_status = static_cast<std::int16_t>(result.status);
   ended.duration = result.duration;
   ended.attempted_at = sent_at;
-  ended.error = verdict.detail.empty() ? result.error : verdict.detail;
+  ended.error = verdict.detail.empty() || !sent.reason.empty() ? result.error : verdict.detail;
   ended.response = result.response;
-  ended.reason = verdict.reason;
+  ended.reason = sent.reason.empty() ? verdict.reason : sent.reason;
   const double seconds = static_cast<double>(result.duration.count()) / 1000;
   context_.metrics.attempt(to_string(start.subscriber->id), verdict.outcome, status_label(result),
                            seconds);
@@ -106,15 +111,14 @@ Task<void> Worker::deliver(Start start) {
     co_return;
   }
   const Time sent_at = context_.clock.now();
-  AttemptResult result;
+  Sent sent;
   if (event) {
-    result = co_await send(start, event, sent_at);
+    sent = co_await send(start, event, sent_at);
   } else {
-    result.kind = AttemptResult::Kind::refused;
-    result.error = "the event is past its retention";
-    result.sent = false;
+    sent = impossible("retention", "the event is past its retention");
   }
-  settle(start, result, sent_at);
+  settle(start, sent, sent_at);
+  const AttemptResult& result = sent.result;
   if (result.status == 410 && result.kind == AttemptResult::Kind::answered) {
     spawn(context_.executor, "pause",
           context_.subscribers.pause(start.ref.sid, "the receiver answered 410 Gone"));

@@ -13,6 +13,7 @@ namespace {
 LanesConfig lanes_config(const Config& config) {
   LanesConfig lanes;
   lanes.queue_rows_max = config.dispatcher.queue_rows_max;
+  lanes.dlq_copy_max = config.cleanup.dlq_copy_max;
   lanes.park_after = config.dispatcher.park_after;
   lanes.takeover_extra = config.dispatcher.send_lease + config.dispatcher.takeover_margin;
   lanes.default_timeout = config.webhook.timeout;
@@ -61,6 +62,7 @@ void Worker::observe() {
   metrics.in_flight(static_cast<double>(counts.in_flight));
   metrics.blocked_keys(static_cast<double>(counts.blocked_keys));
   metrics.owned_shards(static_cast<double>(ownership_.owned().size()));
+  metrics.queue_bytes("payload_cache", static_cast<double>(payloads_.bytes()));
   const Millis age = counts.oldest_age.value_or(Millis{0});
   metrics.oldest_pending_age(static_cast<double>(age.count()) / 1000);
   for (int reason = 1; reason <= 10; ++reason) {

@@ -51,8 +51,15 @@ class Worker final : public store::Role {
   void pump();
   Task<void> pump_loop();
   Task<void> deliver(Start start);
-  Task<AttemptResult> send(Start start, EventPtr event, Time sent_at);
-  void settle(const Start& start, const AttemptResult& result, Time sent_at);
+  // What an attempt came to; `reason` when it could not even be tried, and not for the egress
+  // policy.
+  struct Sent {
+    AttemptResult result;
+    std::string reason;
+  };
+  static Sent impossible(std::string reason, std::string error);
+  Task<Sent> send(Start start, EventPtr event, Time sent_at);
+  void settle(const Start& start, const Sent& sent, Time sent_at);
 
   void observe();
 

@@ -25,12 +25,16 @@ const pg::Statement kForget{
     "cleanup_forget_nodes",
     "DELETE FROM nodes WHERE heartbeat < clock_timestamp() - interval '1 hour'"};
 
-// Counted up to a bound; a larger queue is estimated.
-const pg::Statement kDeadLetters{"cleanup_dlq_size", R"(
+// Counted up to a bound; a larger table is estimated.
+const pg::Statement kGauges{"cleanup_gauges", R"(
 SELECT CASE WHEN n <= 100000 THEN n
             ELSE greatest(n, (SELECT reltuples::bigint FROM pg_class
-                              WHERE oid = 'dead_letter_queue'::regclass)) END
-FROM (SELECT count(*) AS n FROM (SELECT FROM dead_letter_queue LIMIT 100001) s) counted)"};
+                              WHERE oid = 'dead_letter_queue'::regclass)) END,
+       CASE WHEN p <= 100000 THEN p
+            ELSE greatest(p, (SELECT reltuples::bigint FROM pg_class
+                              WHERE oid = 'parked'::regclass)) END
+FROM (SELECT count(*) AS n FROM (SELECT FROM dead_letter_queue LIMIT 100001) s) dead,
+     (SELECT count(*) AS p FROM (SELECT FROM parked LIMIT 100001) s) held)"};
 
 pg::Params lock_key(const Context& context) {
   pg::Params params;
@@ -91,8 +95,9 @@ Task<void> Housekeeping::forget_nodes() {
 }
 
 Task<void> Housekeeping::export_gauges() {
-  const pg::Result letters = co_await connection_->run(kDeadLetters, pg::Params{});
+  const pg::Result letters = co_await connection_->run(kGauges, pg::Params{});
   context_.metrics.dlq_size(static_cast<double>(letters.i64(0, 0)));
+  context_.metrics.parked(static_cast<double>(letters.i64(0, 1)));
   context_.metrics.partitions(static_cast<double>(context_.partitions.all().size()));
 }
 

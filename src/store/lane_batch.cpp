@@ -57,6 +57,7 @@ LaneBatch::LaneBatch(const std::vector<LaneOp>& ops, const std::vector<std::int1
   attempts(true);
   consequences();
   dead_letters(events);
+  summaries();
   low_waters();
   reads();
 }
@@ -165,7 +166,7 @@ void LaneBatch::dead_letters(const Events& events) {
   std::vector<std::optional<Time>> accepted;
   for (const LaneOp& op : ops_) {
     const auto* dead = std::get_if<RecordAttempt>(&op);
-    if (!dead || !is_dead_letter(dead->outcome)) continue;
+    if (!dead || !is_dead_letter(dead->outcome) || dead->summarise) continue;
     const auto found = events.find(dead->ref.event_seq);
     const Event* event = found == events.end() ? nullptr : found->second.get();
     const auto text = [&](const std::string Event::*member) {
@@ -199,6 +200,25 @@ void LaneBatch::dead_letters(const Events& events) {
   params.i16s(outcomes).texts(reasons).i16s(statuses).texts(errors).i16s(attempts).texts(types);
   params.texts(versions).texts(orgs).texts(users).texts(payloads).timestamps(accepted);
   calls_.push_back({&sql::kDead, std::move(params)});
+}
+
+// One row per subscriber, under event_seq 0, counts what has no dead letter of its own.
+void LaneBatch::summaries() {
+  std::map<std::int32_t, std::int64_t> counts;
+  for (const LaneOp& op : ops_) {
+    const auto* dead = std::get_if<RecordAttempt>(&op);
+    if (dead && dead->summarise) ++counts[dead->ref.sid];
+  }
+  if (counts.empty()) return;
+  std::vector<std::int32_t> sids;
+  std::vector<std::int64_t> numbers;
+  for (const auto& [sid, count] : counts) {
+    sids.push_back(sid);
+    numbers.push_back(count);
+  }
+  pg::Params params;
+  params.i32s(sids).i64s(numbers);
+  calls_.push_back({&sql::kSummary, std::move(params)});
 }
 
 void LaneBatch::low_waters() {

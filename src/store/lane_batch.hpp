@@ -29,6 +29,7 @@ class LaneBatch {
   void attempts(bool redelivery);
   void consequences();
   void dead_letters(const Events& events);
+  void summaries();
   void low_waters();
   void reads();
   void read(std::size_t op, const pg::Statement& statement, pg::Params params);

@@ -73,6 +73,15 @@ inline const pg::Statement kDead{
     " last_status = excluded.last_status, last_error = excluded.last_error,"
     " attempts = q.attempts + excluded.attempts, failed_at = now()"};
 
+inline const pg::Statement kSummary{
+    "dead_letter_summary",
+    "INSERT INTO dead_letter_queue AS q (event_seq, sid, shard, message_id, outcome, reason, "
+    "attempts,"
+    " summarised) SELECT 0, u.sid, 0, '00000000-0000-0000-0000-000000000000', 6, 'retention', 0, "
+    "u.n"
+    " FROM unnest($1::int4[], $2::int8[]) u(sid, n) ON CONFLICT (event_seq, sid)"
+    " DO UPDATE SET summarised = q.summarised + excluded.summarised, failed_at = now()"};
+
 inline const pg::Statement kLowWater{
     "low_water",
     "UPDATE shards SET lwm = u.l FROM unnest($1::int2[], $2::int8[]) u(s, l)"

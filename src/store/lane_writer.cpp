@@ -13,7 +13,7 @@ Task<std::vector<LaneAnswer>> LaneWriter::attempt(pg::Connection& session, std::
   LaneBatch::Events events;
   for (const LaneOp& op : ops) {
     const auto* dead = std::get_if<RecordAttempt>(&op);
-    if (!dead || !is_dead_letter(dead->outcome)) continue;
+    if (!dead || !is_dead_letter(dead->outcome) || dead->summarise) continue;
     EventPtr event = co_await payloads_.get(dead->ref.event_seq);
     events[dead->ref.event_seq] = std::move(event);
   }

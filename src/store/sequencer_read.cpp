@@ -107,8 +107,9 @@ Task<void> Sequencer::skip_empty_range() {
   const pg::Statement& statement = read_statement();
   const pg::Result again = co_await connection_->run(statement, std::move(params));
   if (again.rows() > 0) co_return;
-  log::info("fan-out passes a range without events", {{"after", cursor_}, {"up_to", upper}});
-  cursor_ = upper - 1;
+  const std::int64_t settled = beyond.i64(0, 0) - 1;
+  log::info("fan-out passes a range without events", {{"after", cursor_}, {"up_to", settled}});
+  cursor_ = settled;
 }
 
 }  // namespace eventhub::store

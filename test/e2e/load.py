@@ -156,16 +156,22 @@ class Fleet:
 
     def __init__(self, start, env=None, apis=2, dispatchers=4):
         self._start, self._env = start, env or {}
-        self.apis = [self.one("api") for _ in range(apis)]
-        self.fanout = self.one("fanout")
-        self.dispatchers = [self.one("dispatcher") for _ in range(dispatchers)]
-        self.cleanup = self.one("cleanup")
+        self.apis = [self._launch("api") for _ in range(apis)]
+        self.fanout = self._launch("fanout")
+        self.dispatchers = [self._launch("dispatcher") for _ in range(dispatchers)]
+        self.cleanup = self._launch("cleanup")
+        for process in self.all():
+            process.wait_ready(PATIENCE)
 
     def one(self, roles):
+        """One more."""
         return self._start(roles=roles, env=self._env)
 
     def all(self):
         return [*self.apis, self.fanout, *self.dispatchers, self.cleanup]
+
+    def _launch(self, roles):
+        return self._start(roles=roles, env=self._env, ready=False)
 
 
 def wait_balanced(database, dispatchers, timeout=PATIENCE):

@@ -288,11 +288,12 @@ def test_a_shard_whose_owners_keep_dying_is_sent_one_at_a_time(hub, database, si
     before it is sent; everything is still delivered, in order."""
     fleet = Fleet(hub, QUICK, apis=1, dispatchers=1)
     dispatcher = fleet.dispatchers[0]
-    for turn in range(4):
-        wait_balanced(database, 1)
+    wait_balanced(database, 1)
+    for turn in range(1, 5):
         dispatcher.kill()
         dispatcher.start()
-    wait_until(lambda: unclean(database) >= 3, PATIENCE)
+        wait_until(lambda n=turn: unclean(database) >= n, PATIENCE, f"take-over {turn}")
+    wait_balanced(database, 1)
     ordered = database.subscribe(sink.url("/ordered"), ordering_enabled=True,
                                  ordering_key="organization_id")
     plain = database.subscribe(sink.url("/plain"))

@@ -40,12 +40,14 @@ class World:
         self.hub = self._start("api")
         self.fanout = self._start("fanout,cleanup")
         self.dispatchers = [self._start("dispatcher") for _ in range(4)]
+        for made in self.hubs:
+            made.wait_ready(PATIENCE)
         wait_balanced(self.database, 4)
 
     def _start(self, roles):
         made = Hub(self.database, roles, env=ENV)
         self.hubs.append(made)
-        return made.start()
+        return made.start(ready=False)
 
     def close(self):
         self.sink.close()

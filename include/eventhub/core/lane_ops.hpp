@@ -35,6 +35,7 @@ struct RecordAttempt {
   std::string response;
   std::string reason;       // of the dead letter
   bool parked = false;      // a row of `parked` exists or is queued before this
+  bool summarise = false;   // expired beyond dlq_copy_max: counted in one dead letter
   bool redelivery = false;  // a person's retry: redelivery_attempts and redeliveries
 };
 

@@ -21,6 +21,7 @@ struct LanesConfig {
       200'000;          // records in memory: the feed stops here; at 3/4 the longest waiting spill
   int load_rows = 256;  // rows fetched from `parked` for one lane at a time
   int lane_rows_spill = 1'000;  // a keyed lane longer than this may be spilled alone
+  int dlq_copy_max = 100'000;   // expired messages of a subscriber with a dead letter of their own
   Millis park_after{60'000};
   Millis lwm_interval{2'000};
   Millis takeover_extra{4'000};  // send_lease + margin

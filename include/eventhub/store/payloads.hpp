@@ -17,6 +17,7 @@ class Payloads {
   explicit Payloads(Context& context);
   // From the cache, or nullptr.
   EventPtr cached(std::int64_t event_seq);
+  std::int64_t bytes() const { return bytes_; }
   // nullptr: the event does not exist any more. Throws pg::Error when the database cannot be read.
   Task<EventPtr> get(std::int64_t event_seq);
   // The reading loop, until stop().

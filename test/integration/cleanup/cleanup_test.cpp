@@ -1,6 +1,5 @@
 #include "eventhub/cleanup/cleanup.hpp"
 
-#include "eventhub/fanout/fanout.hpp"
 #include "eventhub/store/housekeeping.hpp"
 #include "integration/fanout/hub.hpp"
 
@@ -127,23 +126,6 @@ TEST_CASE(
   run(w.io, reader->exec("COMMIT"));
   CHECK(run_until(w.io, [&] { return w.partitions() == "1 2 3"; }));
   w.check_tables();
-}
-
-TEST_CASE("without cleanup for three partitions events are still accepted and fanned out") {
-  boost::asio::io_context io;
-  TestDatabase db(50);
-  Hub hub(io, db);
-  db.sql(add_subscribers(2, ">"));
-  Running fanout(hub, make_fanout(hub.context));
-  int sent = 0;
-  while (sent < 200) {
-    db.sql(add_events(20, "x"));
-    sent += 20;
-    REQUIRE(run_until(io, [&] { return fanned_out(db, std::to_string(2 * sent)); }));
-    io.restart();
-    io.run_for(Millis{50});
-  }
-  CHECK(std::stoi(db.query("SELECT count(*) FROM partitions")) >= 5);
 }
 
 TEST_CASE("the sessions of silent nodes with shards are ended, once, and no others") {

@@ -64,6 +64,23 @@ TEST_CASE("sixty partitions roll by under load while a reader's transaction is o
   CHECK_FALSE(fanout.failed());
 }
 
+TEST_CASE("without cleanup for three partitions events are still accepted and fanned out") {
+  boost::asio::io_context io;
+  TestDatabase db(50);
+  Hub hub(io, db);
+  db.sql(add_subscribers(2, ">"));
+  Running fanout(hub, make_fanout(hub.context));
+  int sent = 0;
+  while (sent < 200) {
+    db.sql(add_events(20, "x"));
+    sent += 20;
+    REQUIRE(run_until(io, [&] { return fanned_out(db, std::to_string(2 * sent)); }));
+    io.restart();
+    io.run_for(Millis{50});
+  }
+  CHECK(std::stoi(db.query("SELECT count(*) FROM partitions")) >= 5);
+}
+
 TEST_CASE("a whole partition of burnt numbers is passed") {
   boost::asio::io_context io;
   TestDatabase db(50);
@@ -75,7 +92,7 @@ TEST_CASE("a whole partition of burnt numbers is passed") {
   db.sql("SELECT setval('event_seq', 320)");
   db.sql(add_events(10, "x"));
   CHECK(run_until(
-      io, [&] { return fanned_out(db, "40"); }, Millis{5'000}));
+      io, [&] { return fanned_out(db, "40"); }, Millis{10'000}));
 }
 
 TEST_CASE("it goes on after the oldest partitions were dropped, and after a restore far ahead") {
@@ -89,7 +106,7 @@ TEST_CASE("it goes on after the oldest partitions were dropped, and after a rest
   Hub hub(io, db);
   Running fanout(hub, make_fanout(hub.context));
   CHECK(run_until(
-      io, [&] { return fanned_out(db, "20"); }, Millis{6'000}));
+      io, [&] { return fanned_out(db, "20"); }, Millis{10'000}));
 }
 
 }  // namespace eventhub::test
