@@ -5,7 +5,6 @@ find_package(Threads REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 find_package(PostgreSQL REQUIRED)
 find_package(simdjson REQUIRED)
-find_package(spdlog REQUIRED)
 find_package(fmt REQUIRED)
 find_package(prometheus-cpp REQUIRED COMPONENTS core)
 find_package(tomlplusplus REQUIRED)
@@ -23,7 +22,7 @@ target_include_directories(CLI11::CLI11 INTERFACE ${CLI11_INCLUDE})
 add_library(eventhub_options INTERFACE)
 target_compile_definitions(eventhub_options INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
-  SPDLOG_FMT_EXTERNAL EVENTHUB_VERSION="${PROJECT_VERSION}")
+  EVENTHUB_VERSION="${PROJECT_VERSION}")
 target_compile_options(eventhub_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
   -Woverloaded-virtual -Wnull-dereference -Wimplicit-fallthrough -Werror

@@ -13,8 +13,11 @@ F_SETPIPE_SZ = 1031
 
 def test_the_start_is_one_line_that_says_what_runs(hub, database):
     one = hub(roles="api,fanout")
-    started = [line for line in one.log_lines() if line.get("msg", line.get("message"))
-               == "eventhubd started"]
+
+    def started_lines():  # the log is written a moment after the event
+        return [line for line in one.log_lines() if line["msg"] == "eventhubd started"]
+
+    started = wait_until(started_lines)
     assert len(started) == 1
     line = started[0]
     assert str(line["port"]) == str(one.port)

@@ -1,5 +1,7 @@
 #include "eventhub/cleanup/cleanup.hpp"
 
+#include <chrono>
+
 #include "eventhub/store/housekeeping.hpp"
 #include "integration/fanout/hub.hpp"
 

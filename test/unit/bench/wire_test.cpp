@@ -12,7 +12,7 @@ using namespace eventhub::bench;
 namespace {
 
 constexpr std::string_view kAnswer =
-    "HTTP/1.1 202 Accepted\r\ncontent-length: 83\r\nContent-Type: application/json\r\n\r\n"
+    "HTTP/1.1 202 Accepted\r\ncontent-length: 84\r\nContent-Type: application/json\r\n\r\n"
     R"({"event_id":"01890a5d-ac96-774b-bcce-b302099a8057","message":"x","latency_ms":8})"
     "    ";
 

@@ -1,0 +1,264 @@
+"""Much that waits: a subscriber that is down, a blocked key, small partitions, retention, roles that
+are missing. What waits costs rows, not memory, and delays nobody else.
+"""
+import http.client
+import json
+import socket
+import time
+
+import pytest
+
+from hub import ALL_ROLES, Producer, order_violations, wait_until
+from load import (PATIENCE, SANITIZED, Gate, Hold, dead_letters, post_many, resident_mib, times_sent,
+                  wait_ended)
+from load import exact_sink as sink  # noqa: F401  (a fixture)
+from sink import Answer
+
+KEYS = 32
+SMALL = {"EVENTHUB_DISPATCHER_QUEUE_ROWS_MAX": "1000", "EVENTHUB_DISPATCHER_PARK_AFTER_MS": "300"}
+PARTITIONS = {"EVENTHUB_CLEANUP_PARTITION_ROWS": "50", "CHECK_INTERVAL_MS": "200",
+              "EVENTHUB_DISPATCHER_PARK_AFTER_MS": "300"}
+TAKEOVER = {"WEBHOOK_TIMEOUT_MS": "2000", "EVENTHUB_DISPATCHER_TAKEOVER_MARGIN_MS": "200",
+            "EVENTHUB_DISPATCHER_SEND_LEASE_MS": "2100"}
+
+
+def event(number, keys=KEYS, **members):
+    return {"event_type": "test.event", "organization_id": f"org-{number % keys}",
+            "payload": {"number": number, "key": number % keys}, **members}
+
+
+def by_key(delivery):
+    return delivery.json()["key"]
+
+
+def once_each(deliveries, count):
+    """Every one of `count` messages succeeded exactly once."""
+    succeeded = times_sent(d for d in deliveries if d.ok)
+    return len(succeeded) == count and max(succeeded.values()) == 1
+
+
+@pytest.mark.parametrize("count", [4000, pytest.param(25000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])
+def test_a_subscriber_that_is_down_while_another_is_live(hub, database, sink, count, ordered):
+    """Four to twenty-five times what fits into memory waits; the live one gets everything
+    meanwhile; after a restart the other gets everything once and in order."""
+    one = hub(env=SMALL)
+    gate = Gate(shut=503)
+    sink.on("/down", gate)
+    columns = {"ordering_enabled": True, "ordering_key": "organization_id"} if ordered else {}
+    down = database.subscribe(sink.url("/down"), retry_limit=100, retry_backoff_seconds=[1, 3, 10],
+                              **columns)
+    live = database.subscribe(sink.url("/live"))
+    post_many(one, (event(n) for n in range(1000)), connections=KEYS)
+    sink.wait(1000, "/live", PATIENCE)
+    before = resident_mib(one)
+    post_many(one, (event(n) for n in range(1000, count)), connections=KEYS)
+    sink.wait(count, "/live", 3 * PATIENCE)
+    wait_until(lambda: database.states(live) == {"delivered": count}, PATIENCE)
+    grown = resident_mib(one) - before
+    print(f"{count} waiting: {before:.0f} MiB and {grown:.0f} more")
+    assert SANITIZED or grown < 100
+    assert not [d for d in sink.deliveries("/down") if d.ok]
+    one.stop(PATIENCE)
+    one.start()
+    one.post(event(count))
+    sink.wait(count + 1, "/live", PATIENCE)
+    gate.open()
+    # Waits of up to 10 s may still run.
+    assert wait_ended(database, down, count + 1, 3 * PATIENCE) == {"delivered": count + 1}
+    assert once_each(sink.deliveries("/down"), count + 1)
+    assert once_each(sink.deliveries("/live"), count + 1)
+    if ordered:
+        assert not order_violations([d for d in sink.deliveries("/down") if d.ok], by_key)
+    wait_until(lambda: database.value("SELECT count(*) FROM parked") == 0, PATIENCE)
+
+
+def test_a_blocked_key_with_many_followers_delays_no_other_key(hub, database, sink):
+    one = hub(env=SMALL)
+    gate = Gate(shut=503, only=lambda d: by_key(d) == 0)
+    sink.on("/a", gate)
+    sid = database.subscribe(sink.url("/a"), retry_limit=1000, retry_backoff_seconds=[0.5],
+                             ordering_enabled=True, ordering_key="organization_id")
+    post_many(one, (event(n, keys=1) for n in range(3000)), connections=1)
+    post_many(one, (event(n) for n in range(KEYS * 20) if n % KEYS), connections=KEYS - 1)
+    others = 20 * (KEYS - 1)
+    wait_until(lambda: len([d for d in sink.answered("/a") if d.ok]) == others, PATIENCE)
+    assert len({d.seq for d in sink.deliveries("/a") if by_key(d) == 0}) == 1
+    assert database.value("SELECT count(*) FROM message_status WHERE reason = 'order'") > 1000
+    gate.open()
+    assert wait_ended(database, sid, 3000 + others) == {"delivered": 3000 + others}
+    assert once_each(sink.deliveries("/a"), 3000 + others)
+    assert not order_violations([d for d in sink.deliveries("/a") if d.ok], by_key)
+
+
+def test_sixty_small_partitions_with_everything_that_can_wait(hub, database, sink):
+    """… and a reader whose transaction stays open all the while."""
+    one = hub(env=PARTITIONS)
+    gate = Gate(shut=503, only=lambda d: by_key(d) == 0)
+    sink.on("/blocked", gate)
+    sink.on("/retry", lambda d: 503 if d.json()["number"] == 3 and d.attempt == 1 else 200)
+    live = database.subscribe(sink.url("/live"))
+    paused = database.subscribe(sink.url("/paused"), paused=True, ordering_enabled=True,
+                                ordering_key="organization_id")
+    blocked = database.subscribe(sink.url("/blocked"), retry_limit=1000, ordering_enabled=True,
+                                 ordering_key="organization_id", retry_backoff_seconds=[0.5])
+    late = database.subscribe(sink.url("/retry"), retry_backoff_seconds=[5])
+    one.post(event(0))
+    reader = database.connect()
+    reader.autocommit = False
+    cursor = reader.cursor()
+    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+    cursor.execute("SELECT count(*) FROM events")
+    count = 3000
+    try:
+        post_many(one, (event(n) for n in range(1, count)), connections=KEYS)
+        assert wait_ended(database, live, count) == {"delivered": count}
+        per_key = (count - 1) // KEYS + 1
+        wait_until(lambda: database.states(blocked).get("delivered") == count - per_key, PATIENCE)
+        assert database.value("SELECT count(*) FROM partitions") >= 60
+        assert not sink.deliveries("/paused")
+        assert len({d.message_id for d in sink.deliveries("/blocked") if by_key(d) == 0}) == 1
+    finally:
+        reader.close()
+    one.stop(PATIENCE)
+    one.start()
+    gate.open()
+    database.rows("UPDATE subscribers SET paused = false WHERE sid = %s", paused)
+    for sid in (paused, blocked, late):
+        assert wait_ended(database, sid, count) == {"delivered": count}
+    for path in ("/paused", "/blocked"):
+        done = [d for d in sink.deliveries(path) if d.ok]
+        assert once_each(done, count) and not order_violations(done, by_key)
+
+
+def test_retention_drops_partitions_and_ends_what_is_still_open(hub, database, sink):
+    """What a paused subscriber never took becomes dead letters that say why."""
+    one = hub(env={**PARTITIONS, "EVENTHUB_CLEANUP_RETENTION_SECONDS": "3"})
+    live = database.subscribe(sink.url("/live"))
+    paused = database.subscribe(sink.url("/paused"), paused=True)
+    post_many(one, (event(n) for n in range(230)))
+    sink.wait(230, "/live", PATIENCE)
+    wait_until(lambda: database.value("SELECT min(number) FROM partitions") > 3, PATIENCE,
+               "the first partitions are gone")
+    letters = dead_letters(database, paused)
+    assert len(letters) >= 200
+    assert {(d["reason"], d["outcome"]) for d in letters} == {("retention", "expired")}
+    assert database.value("SELECT count(payload) FROM dead_letter_queue") == len(letters)
+    assert database.value("SELECT min(event_seq) FROM events") > 150
+    assert not dead_letters(database, live)
+    # Somebody may still want one of them.
+    database.rows("UPDATE subscribers SET paused = false WHERE sid = %s", paused)
+    database.rows("SELECT retry_dead_letter(%s)", letters[0]["message_id"])
+    wait_until(lambda: str(letters[0]["event_id"]) in {
+        d.event_id for d in sink.answered("/paused")}, PATIENCE)
+    assert one.post(event(1)).status == 202
+    sink.wait(231, "/live", PATIENCE)
+
+
+def test_history_that_matched_nobody_does_not_reach_a_new_subscriber(hub, database, sink):
+    first = hub()
+    post_many(first, (event(n) for n in range(500)))
+    wait_until(lambda: database.value("SELECT cursor FROM sequencer") >= 500, PATIENCE)
+    first.kill()
+    sid = database.subscribe(sink.url("/new"))
+    first.start()
+    first.post(event(500))
+    assert wait_ended(database, sid, 1) == {"delivered": 1}
+    assert [d.json()["number"] for d in sink.deliveries("/new")] == [500]
+
+
+def test_without_cleanup_partitions_are_still_made(hub, database, sink):
+    one = hub(roles="api,fanout,dispatcher", env=PARTITIONS)
+    sid = database.subscribe(sink.url("/a"))
+    post_many(one, (event(n) for n in range(400)))
+    assert wait_ended(database, sid, 400) == {"delivered": 400}
+    assert database.value("SELECT count(*) FROM partitions") >= 8
+
+
+def test_events_wait_for_a_fan_out_and_messages_for_a_dispatcher(hub, database, sink):
+    api = hub(roles="api")
+    sid = database.subscribe(sink.url("/a"), ordering_enabled=True, ordering_key="organization_id")
+    post_many(api, (event(n) for n in range(300)), connections=KEYS)
+    fanout = hub(roles="fanout")
+    wait_until(lambda: database.states(sid) == {"pending": 300}, PATIENCE)
+    fanout.stop(PATIENCE)
+    assert not sink.deliveries()
+    dispatcher = hub(roles="dispatcher")
+    assert wait_ended(database, sid, 300) == {"delivered": 300}
+    dispatcher.stop(PATIENCE)
+    assert once_each(sink.deliveries("/a"), 300)
+    assert not order_violations(sink.deliveries("/a"), by_key)
+
+
+@pytest.mark.parametrize("roles", ["api", "fanout", "dispatcher", "cleanup", "api,fanout",
+                                   "api,dispatcher", "fanout,dispatcher", "dispatcher,cleanup",
+                                   ALL_ROLES])
+def test_any_subset_drains_under_load(hub, database, sink, roles):
+    """Two processes with these roles, one with the rest; one of the two is ended with SIGTERM in the
+    middle: exit 0, nothing lost, nothing sent twice, order kept."""
+    parts = [hub(roles=roles, env=TAKEOVER, ready=False) for _ in range(2)]
+    rest = ",".join(role for role in ALL_ROLES.split(",") if role not in roles.split(","))
+    others = [hub(roles=rest, env=TAKEOVER, ready=False)] if rest else []
+    for process in parts + others:
+        process.wait_ready(PATIENCE)
+    sink.on("/a", Answer(delay=0.02))
+    sid = database.subscribe(sink.url("/a"), ordering_enabled=True, ordering_key="organization_id",
+                             retry_backoff_seconds=[0.2])
+    once = database.subscribe(sink.url("/once"), delivery_guarantee="at_most_once")
+    apis = [process for process in parts + others if "api" in process.roles]
+    producer = Producer(apis[::-1], map(event, range(200)), rate=150).start()
+    wait_until(lambda: len(sink.answered("/a")) >= 40, PATIENCE)
+    parts[0].stop(PATIENCE)
+    producer.join()
+    count = len(producer.accepted)
+    assert count == 200
+    assert wait_ended(database, sid, count) == {"delivered": count}
+    assert wait_ended(database, once, count) == {"delivered": count}
+    assert once_each(sink.deliveries("/a"), count) and once_each(sink.deliveries("/once"), count)
+    assert len(sink.deliveries("/a")) == count, "a drain sends nothing again"
+    assert not order_violations(sink.deliveries("/a"), by_key)
+    for process in parts[1:] + others:
+        process.stop(PATIENCE)
+
+
+def test_a_request_that_is_half_here_at_sigterm_is_still_taken(hub, database, sink):
+    one = hub()
+    database.subscribe(sink.url("/a"))
+    body = json.dumps(event(1)).encode()
+    with socket.create_connection(("127.0.0.1", one.port), timeout=PATIENCE) as link:
+        link.sendall(b"POST /events HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\n"
+                     b"Content-Length: %d\r\n\r\n" % len(body) + body[:10])
+        time.sleep(0.3)  # so that its header has been read
+        one.term()
+        wait_until(lambda: "draining" in one.log_text(), PATIENCE)
+        link.sendall(body[10:])
+        answer = http.client.HTTPResponse(link)
+        answer.begin()
+        assert answer.status == 202
+        event_id = json.loads(answer.read())["event_id"]
+    assert one.wait(PATIENCE) == 0
+    one.start()
+    assert sink.wait(1, "/a", PATIENCE)[0].event_id == event_id
+
+
+def test_deliveries_in_flight_at_sigterm_are_finished_and_kept_over_a_hand_over(hub, database, sink):
+    """The leaving dispatcher's request is answered late; its key's next message, sent by the other
+    dispatcher, does not overtake it."""
+    hub(roles="api,fanout,cleanup")
+    pair = [hub(roles="dispatcher", env=TAKEOVER) for _ in range(2)]
+    api = hub(roles="api")
+    hold = Hold()
+    sink.on("/a", lambda d: hold(d) if d.json()["number"] < KEYS else 200)
+    sid = database.subscribe(sink.url("/a"), ordering_enabled=True, ordering_key="organization_id",
+                             timeout_ms=30000)
+    for number in range(3 * KEYS):
+        api.post(event(number))
+    wait_until(lambda: hold.now == KEYS, PATIENCE)
+    pair[0].term()
+    wait_until(lambda: "draining" in pair[0].log_text(), PATIENCE)
+    assert {d.json()["number"] for d in sink.deliveries("/a")} == set(range(KEYS))
+    hold.open()
+    assert pair[0].wait(PATIENCE) == 0
+    assert wait_ended(database, sid, 3 * KEYS) == {"delivered": 3 * KEYS}
+    assert len(sink.deliveries("/a")) == 3 * KEYS
+    assert not order_violations(sink.deliveries("/a"), by_key)
