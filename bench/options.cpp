@@ -138,8 +138,8 @@ std::variant<Options, int> parse_options(int argc, char** argv) {
   add_place(app, options, raw);
   try {
     app.parse(argc, argv);
-    if (!options.scenario.empty() && options.scenario != argv[1]) {
-      throw CLI::ValidationError("scenario", "unknown, or not first");
+    if (!options.scenario.empty() && !scenarios().contains(argv[1])) {
+      throw CLI::ValidationError("scenario", "unknown, or not the first argument");
     }
     finish(options, raw);
   } catch (const CLI::ParseError& error) {

@@ -111,6 +111,7 @@ Record& Lanes::Impl::add_record(const MessageRef& ref, Lane& lane, bool redelive
   record.lane = &lane;
   record.redelivery = redelivery;
   ++lane.share->records;
+  ++lane.share->subscriber->records;
   return record;
 }
 
@@ -126,6 +127,7 @@ void Lanes::Impl::erase(Record& record) {
   Lane& lane = *record.lane;
   if (record.listed) (record.redelivery ? lane.redeliveries : lane.messages).remove(record);
   --lane.share->records;
+  --lane.share->subscriber->records;
   const MessageRef ref = record.ref;
   records.erase(ref);
 }
@@ -182,6 +184,7 @@ void Lanes::Impl::forget_shard(ShardState& shard) {
   for (auto& [sid, share] : shard.shares) {
     SubscriberState& state = *share.subscriber;
     state.shares.erase(&share);
+    state.records -= share.records;
     scans.erase(&share);
     const auto of_share = [&](const Lane* lane) { return lane->share == &share; };
     std::erase_if(state.ready, of_share);
@@ -212,7 +215,7 @@ void Lanes::reset() {
   s.records.clear();
   s.subscriber_states.clear();
   s.shards.clear();
-  s.in_flight = 0;
+  s.in_flight = s.careful_in_flight = 0;
   s.expiring = s.polling = s.discarding = false;
 }
 

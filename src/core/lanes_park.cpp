@@ -49,6 +49,9 @@ void Lanes::Impl::set_source(Lane& lane, Lane::Source source) {
 // Parks the lane from its head, the one in flight included, and forgets the waiting ones after
 // `keep`.
 void Lanes::Impl::evict(Lane& lane, WaitReason why, MessageRef keep) {
+  // A key whose head waits for its retry need not be looked at before.
+  const Record* head = lane.keyed() ? lane.messages.head : nullptr;
+  const Mono retry_at = head && head->state == Record::State::waiting ? head->due : Mono{};
   std::vector<Record*> of_lane;
   for (Record* record = lane.messages.head; record; record = record->next)
     of_lane.push_back(record);
@@ -63,7 +66,7 @@ void Lanes::Impl::evict(Lane& lane, WaitReason why, MessageRef keep) {
     if (record->state == Record::State::waiting && record->ref > keep) erase(*record);
   }
   ++lane.generation;
-  lane.rest_due = {};
+  lane.rest_due = retry_at;
   set_source(lane, Lane::Source::parked);
 }
 
@@ -153,55 +156,65 @@ void Lanes::Impl::park_lane_up_to(Lane& lane, std::uint64_t window, Mono now) {
 
 // ── memory ──
 
-std::size_t Lanes::Impl::waiting_records(Share& share, Mono now, Lane** longest) {
-  const SubscriberState& state = *share.subscriber;
-  if (share.spilled || !state.row) return 0;
+// Records that wait for a reason and may leave memory, parked already or not. `at_cap`: also those
+// of a subscriber whose only reason is its cap.
+std::size_t Lanes::Impl::waiting_records(Share& share, Mono now, bool at_cap, Lane** longest) {
+  if (!share.subscriber->row) return 0;
   std::size_t waiting = 0;
-  const auto add = [&](Lane& lane) {
-    const Record* first = candidate(lane);
-    const bool waits = state.held() || state.in_flight >= state.cap || !first ||
-                       (lane.keyed() && lane.busy) ||
-                       reason(lane, *first, now, nullptr) != WaitReason::none;
-    if (!waits || lane.source == Lane::Source::parked) return;
-    waiting += lane.messages.size;
-    if (lane.keyed() && (!*longest || lane.messages.size > (*longest)->messages.size))
-      *longest = &lane;
-  };
   std::size_t listed = share.unordered.messages.size;
+  const auto add = [&](Lane& lane) {
+    if (!lane.messages.size) return;
+    const WaitReason why = lane.keyed() && lane.busy ? WaitReason::order
+                                                     : reason(lane, *candidate(lane), now, nullptr);
+    if (why == WaitReason::none || (why == WaitReason::in_flight_cap && !at_cap)) return;
+    waiting += lane.messages.size;
+    if (lane.keyed() && (!*longest || lane.messages.size > (*longest)->messages.size)) {
+      *longest = &lane;
+    }
+  };
   add(share.unordered);
   for (auto& [khash, lane] : share.keyed) {
     listed += lane.messages.size;
     add(lane);
   }
-  return waiting +
-         (share.records > listed ? share.records - listed : 0);  // + those between retries
+  const std::size_t elsewhere = listed + share.unordered.busy;
+  return waiting + (share.records > elsewhere ? share.records - elsewhere : 0);  // between retries
+}
+
+// Spills what waits most. False when nothing does, or it does not help.
+bool Lanes::Impl::relieve_once(Mono now, bool at_cap) {
+  const std::size_t before = records.size();
+  Share* victim = nullptr;
+  Lane* lane = nullptr;
+  std::size_t most = static_cast<std::size_t>(config.queue_rows_max) / 1024;
+  for (auto& [number, shard] : shards) {
+    if (shard.releasing) continue;
+    for (auto& [sid, share] : shard.shares) {
+      Lane* longest = nullptr;
+      const std::size_t waiting = waiting_records(share, now, at_cap, &longest);
+      if (waiting <= most) continue;
+      most = waiting;
+      victim = &share;
+      lane = longest;
+    }
+  }
+  if (!victim) return false;
+  const auto least = static_cast<std::size_t>(config.lane_rows_spill);
+  if (lane && lane->messages.size > std::max(most / 2, least)) {
+    evict(*lane, WaitReason::memory, {});
+  } else {
+    spill_share(*victim, WaitReason::memory);
+  }
+  return records.size() < before;
 }
 
 void Lanes::Impl::relieve_memory() {
   const auto max = static_cast<std::size_t>(config.queue_rows_max);
   if (records.size() < max / 4 * 3) return;
   const Mono now = clock.mono();
-  for (int round_trips = 0; round_trips < 64 && records.size() > max / 8 * 5; ++round_trips) {
-    Share* victim = nullptr;
-    Lane* lane = nullptr;
-    std::size_t most = max / 1024;
-    for (auto& [number, shard] : shards) {
-      if (shard.releasing) continue;
-      for (auto& [sid, share] : shard.shares) {
-        Lane* longest = nullptr;
-        const std::size_t waiting = waiting_records(share, now, &longest);
-        if (waiting <= most) continue;
-        most = waiting;
-        victim = &share;
-        lane = longest;
-      }
-    }
-    if (!victim) return;
-    const auto least = static_cast<std::size_t>(config.lane_rows_spill);
-    if (lane && lane->messages.size > std::max(most / 2, least)) {
-      evict(*lane, WaitReason::memory, {});
-    } else {
-      spill_share(*victim, WaitReason::memory);
+  for (const bool at_cap : {false, true}) {
+    for (int spills = 0; spills < 64 && records.size() > max / 8 * 5; ++spills) {
+      if (!relieve_once(now, at_cap)) break;
     }
   }
 }
@@ -211,12 +224,24 @@ void Lanes::Impl::relieve_memory() {
 // Asks for the next parked messages of a lane. False when there is no room or no reason to.
 bool Lanes::Impl::refill(Lane& lane) {
   const auto max = static_cast<std::size_t>(config.queue_rows_max);
-  const auto rows = static_cast<std::size_t>(config.load_rows);
   if (lane.loading || shards.at(lane.share->shard).releasing || draining) return false;
   if (lane.share->subscriber->held() && lane.source != Lane::Source::unknown) return false;
   const bool probe = lane.source == Lane::Source::unknown;
   if (!probe && lane.rest_due > clock.mono()) return false;
-  if (!probe && (lane.messages.size >= rows / 2 || records.size() > max / 8 * 7)) return false;
+  const Record* first = lane.messages.head;
+  if (!probe && lane.keyed() && first && first->due > clock.mono())
+    return false;  // nor its followers
+  std::size_t rows = static_cast<std::size_t>(config.load_rows);
+  if (lane.keyed()) rows = std::max<std::size_t>(4, rows / 8);
+  if (!probe && lane.messages.size >= rows / 2) return false;
+  // A subscriber drains into its part of memory; a lane that holds nothing gets a few rows always,
+  // so that nobody is starved by what others left there.
+  const bool room = records.size() < max / 8 * 7 &&
+                    lane.share->subscriber->records < std::max<std::size_t>(max / 8, 8);
+  if (!probe && !room) {
+    if (lane.messages.size) return false;
+    rows = lane.keyed() ? 4 : 16;
+  }
   std::size_t here = lane.messages.size + lane.busy;
   if (!lane.keyed()) here = lane.share->records;
   lane.loading = true;
@@ -228,7 +253,8 @@ void Lanes::Impl::scan(Share& share) {
   constexpr int kKeys = 100;
   const auto max = static_cast<std::size_t>(config.queue_rows_max);
   if (share.scanning || share.subscriber->held() || shards.at(share.shard).releasing) return;
-  if (share.draining > kKeys || records.size() > max / 2) return;
+  if (share.draining > kKeys || share.subscriber->records > std::max<std::size_t>(max / 8, 8))
+    return;
   share.scanning = true;
   if (!share.scan_after) share.scan_parks = share.parks;
   ops.emplace_back(

@@ -53,7 +53,8 @@ WaitReason Lanes::Impl::reason(const Lane& lane, const Record& record, Mono now,
     }
   }
   if (ghost(lane, record.ref)) return WaitReason::takeover;
-  if (shard.careful && shard.in_flight > 0) {
+  // In the whole process, so that a message that kills it takes nobody's attempt along.
+  if (shard.careful && careful_in_flight > 0) {
     no_sooner(until, now + Millis{50});
     return WaitReason::in_flight_cap;
   }
@@ -134,6 +135,8 @@ std::optional<Start> Lanes::Impl::start(Record& record) {
   ++state.in_flight;
   ++shard.in_flight;
   ++in_flight;
+  record.careful = shard.careful;
+  careful_in_flight += record.careful ? 1 : 0;
   const auto attempt = static_cast<std::int16_t>(record.attempt + 1);
   Start start{record.ref, lane.id(), attempt, record.redelivery, epoch, state.row};
   if (state.row->guarantee != Guarantee::at_most_once && !shard.careful) {
@@ -188,6 +191,14 @@ std::optional<Start> Lanes::next() {
   return std::nullopt;
 }
 
+void Lanes::Impl::left_air(Record& record) {
+  --record.lane->share->subscriber->in_flight;
+  --shards.at(record.lane->share->shard).in_flight;
+  --in_flight;
+  careful_in_flight -= record.careful ? 1 : 0;
+  record.careful = false;
+}
+
 void Lanes::Impl::free_ghost(const Start& start) {
   if (start.lane.khash) {
     const auto found = ghost_keys.find({start.ref.sid, *start.lane.khash});
@@ -209,12 +220,9 @@ void Lanes::ended(const Start& start, Ended ended) {
   if (start.epoch != s.epoch) return s.free_ghost(start);
   Record* record = s.find(start.ref);
   if (!record) return;
-  ShardState& shard = s.shards.at(start.lane.shard);
   SubscriberState& state = *record->lane->share->subscriber;
-  --state.in_flight;
-  --shard.in_flight;
-  --s.in_flight;
-  ++shard.recording;
+  s.left_air(*record);
+  ++s.shards.at(start.lane.shard).recording;
   record->state = Record::State::recording;
   record->final_ = is_final(ended.outcome);
   RecordAttempt op;
@@ -254,9 +262,7 @@ void Lanes::not_sent(const Start& start) {
     return;
   }
   --lane.busy;
-  --lane.share->subscriber->in_flight;
-  --s.shards.at(start.lane.shard).in_flight;
-  --s.in_flight;
+  s.left_air(*record);
   record->state = Record::State::waiting;
   if (!record->listed)
     (record->redelivery ? lane.redeliveries : lane.messages).insert_ordered(*record);

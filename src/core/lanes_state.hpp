@@ -36,6 +36,7 @@ struct Record {
   bool final_ = false;   // its final attempt is queued
   bool started = false;  // `started` is committed for the coming attempt
   bool redelivery = false;
+  bool careful = false;  // sent alone, after a crash loop
 };
 
 struct RecordList {
@@ -80,8 +81,9 @@ struct SubscriberState {
   std::int32_t sid = 0;
   SubscriberPtr row;  // nullptr: deleted
   int in_flight = 0;
-  int cap = 1;      // this process's part of max_in_flight
-  int expired = 0;  // so far, by this owner
+  int cap = 1;              // this process's part of max_in_flight
+  int expired = 0;          // so far, by this owner
+  std::size_t records = 0;  // in memory
   bool listed = false;
   std::deque<Lane*> ready;
   std::set<Share*, ById> shares;
@@ -187,7 +189,9 @@ struct Lanes::Impl {
   void park_old(ShardState& shard, Mono now);
   void park_lane_up_to(Lane& lane, std::uint64_t window, Mono now);
   void relieve_memory();
-  std::size_t waiting_records(Share& share, Mono now, Lane** longest);
+  std::size_t waiting_records(Share& share, Mono now, bool at_cap, Lane** longest);
+  bool relieve_once(Mono now, bool at_cap);
+  void left_air(Record& record);
   bool refill(Lane& lane);
   void drain();
   void scan(Share& share);
@@ -212,6 +216,7 @@ struct Lanes::Impl {
   std::set<MessageRef> ghost_refs;
   std::map<std::int16_t, Mono> wait_over;  // end of the last take-over wait; outlives reset()
   std::size_t in_flight = 0;
+  std::size_t careful_in_flight = 0;
   std::optional<std::int64_t> expire;
   bool expiring = false, polling = false, discarding = false;
 };

@@ -87,6 +87,11 @@ Task<void> Worker::write_batch() {
   if (!ops.empty()) context_.metrics.batch("results", ops.size());
   for (std::size_t i = 0; i < ops.size(); ++i) lanes_.committed(ops[i], answers[i]);
   pump();
+  // Resumed, paused or deleted while nothing new comes for them.
+  if (!beats || seen_.subscribers_version == context_.subscribers.current()->version) co_return;
+  const SubscriberSetPtr subscribers = co_await context_.subscribers.refresh();
+  lanes_.set_subscribers(subscribers);
+  pump();
 }
 
 // Takes shards nobody owns up to this node's part of them, gives away what is over it.

@@ -12,6 +12,7 @@ namespace eventhub::store {
 struct NodesSeen {
   int dispatchers = 1;  // live ones, this one included
   bool remote_dispatchers = false;
+  std::int64_t subscribers_version = -1;
   std::int64_t expire_below = 0;  // sequencer.expire_below
 };
 

@@ -46,14 +46,14 @@ struct Hub {
                          wakeups,           partitions, subscribers, node};
 };
 
-// Runs the io_context until `done`, which is asked now and then; false when it took too long.
+// Runs the io_context until `done`, which is asked after every slice; false when it took too long.
 inline bool run_until(boost::asio::io_context& io, const std::function<bool()>& done,
-                      Millis limit = Millis{20'000}) {
+                      Millis limit = Millis{20'000}, Millis slice = Millis{20}) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!done()) {
     if (std::chrono::steady_clock::now() > end) return false;
     io.restart();
-    io.run_for(Millis{20});
+    io.run_for(slice);
   }
   return true;
 }

@@ -128,6 +128,24 @@ TEST_CASE("an answer other than 2xx is not a delivery; a later 2xx makes up for 
   }
 }
 
+TEST_CASE("X-Message-Id and X-Event-Seq stay the same on every attempt") {
+  const Shape shape = ordered_shape();
+  Logs logs = good_logs(shape, 20, 20);
+  receipt_of(logs, 4, 0).status = 503;
+  Receipt second = receipt_of(logs, 4, 0);
+  second.status = 200;
+  second.received += 20 * kMilli;
+  second.answered += 20 * kMilli;
+  SECTION("the message id") {
+    second.message_id = id_of(3, 3);
+  }
+  SECTION("the sequence number") {
+    second.seq = 1'000;
+  }
+  logs.receipts.push_back(second);
+  CHECK(check(shape, logs).count(Fault::altered) == 1);
+}
+
 TEST_CASE("order is asked only of ordered subscribers, and only per key") {
   Shape shape = shape_with_fanout(1);
   Logs logs = good_logs(shape, 20, 2);
