@@ -18,6 +18,8 @@ SELECT m.event_seq, m.sid, m.shard, m.khash,
             WHEN p.event_seq IS NOT NULL OR a.outcome = 2 THEN 'waiting'
             ELSE 'pending' END AS state,
        CASE WHEN a.outcome IN (1, 3, 5, 6, 7, 8) AND r.event_seq IS NULL THEN NULL
+            WHEN NOT s.is_active THEN 'inactive'
+            WHEN s.paused THEN 'paused'
             WHEN p.event_seq IS NOT NULL THEN wait_reason_name(p.reason)
             WHEN a.outcome = 2 THEN 'retry' END AS reason,
        outcome_name(a.outcome) AS last_outcome,
@@ -30,7 +32,8 @@ LEFT JOIN LATERAL (
   WHERE d.event_seq = m.event_seq AND d.sid = m.sid
   ORDER BY (d.outcome NOT IN (2, 4)) DESC, d.attempt DESC, (d.outcome <> 4) DESC LIMIT 1) a ON true
 LEFT JOIN parked p ON p.event_seq = m.event_seq AND p.sid = m.sid
-LEFT JOIN redeliveries r ON r.event_seq = m.event_seq AND r.sid = m.sid;
+LEFT JOIN redeliveries r ON r.event_seq = m.event_seq AND r.sid = m.sid
+LEFT JOIN subscribers s ON s.sid = m.sid;
 COMMENT ON VIEW message_status IS
   'State of every message: pending, waiting (with a reason), delivered, dead, cancelled. Give it an event_seq (or a range).';
 

@@ -274,7 +274,10 @@ void Lanes::set_subscribers(SubscriberSetPtr subscribers) {
     state.row = row == s.subscribers->by_sid.end() ? nullptr : row->second;
   }
   s.update_caps();
-  for (auto& [sid, state] : s.subscriber_states) s.consider_all(state);
+  for (auto& [sid, state] : s.subscriber_states) {
+    if (!state.row && state.records) s.cancel_between_retries(state);
+    s.consider_all(state);
+  }
 }
 
 // ── feed ──

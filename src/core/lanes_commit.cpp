@@ -105,6 +105,15 @@ void Lanes::Impl::cancel_waiting(Lane& lane) {
   }
 }
 
+// Unordered messages between retries are in no list.
+void Lanes::Impl::cancel_between_retries(SubscriberState& state) {
+  for (auto& [ref, record] : records) {
+    if (record.lane->share->subscriber != &state || record.listed) continue;
+    if (record.state != Record::State::waiting) continue;
+    finish(record, Outcome::cancelled, "", "the subscriber was deleted");
+  }
+}
+
 // ── loads ──
 
 void Lanes::Impl::load_record(const LoadedMessage& row, Lane& lane) {

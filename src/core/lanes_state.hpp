@@ -179,6 +179,7 @@ struct Lanes::Impl {
   void finish(Record& record, Outcome outcome, std::string reason, std::string error);
   bool finish_if_spent(Record& record);
   void cancel_waiting(Lane& lane);
+  void cancel_between_retries(SubscriberState& state);
 
   // lanes_park.cpp: parking
   void park(Record& record, WaitReason why);
