@@ -19,7 +19,8 @@ INSERT INTO dead_letter_queue (event_seq, sid, shard, khash, message_id, event_i
   subscriber_snapshot)
 SELECT e.event_seq, $2, $3, $4, $5, e.id, 3, 'internal', $6, 0, e.event_type, e.version,
        e.organization_id, e.user_id, e.payload, e.created_at,
-       (SELECT to_jsonb(s) - 'secret' - 'previous_secret' - 'headers' FROM subscribers s WHERE s.sid = $2)
+       (SELECT to_jsonb(s) - 'secret' - 'previous_secret' - 'headers' FROM subscribers s
+        WHERE s.sid = $2)
 FROM events e WHERE e.event_seq = $1)"};
 
 }  // namespace
