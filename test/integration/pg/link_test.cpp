@@ -85,6 +85,7 @@ TEST_CASE_METHOD(PgFixture, "a backend killed during a call leaves the outcome u
     }
   }
   // The crash ended the idle session too: nothing was sent on it, so nothing is in doubt.
+  for (int i = 0; i < 100 && idle->healthy(); ++i) run(io, sleep_for(Millis{50}));
   const Error unsent = error_of(io, idle->run(one, Params()));
   CHECK(unsent.connection_lost);
   CHECK_FALSE(unsent.outcome_unknown);
