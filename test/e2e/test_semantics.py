@@ -342,6 +342,8 @@ def test_s16_an_inactive_subscriber_gets_nothing_that_was_queued(case):
     hold.open()
     case.waits_for("inactive", 4)
     case.post(99, "a")  # makes no message
+    wait_until(lambda: case.database.value(
+        "SELECT cursor >= (SELECT max(event_seq) FROM events) FROM sequencer"), PATIENCE)
     assert numbers(case.sent()) == [0]
     case.database.rows("UPDATE subscribers SET is_active = true WHERE sid = %s", case.sid)
     assert case.ended(5) == {"delivered": 5}
