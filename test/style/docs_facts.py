@@ -62,7 +62,7 @@ class Facts:
             self.variables.update(re.findall(r'"([A-Z]+_[A-Z_]+)"', text))
         if path.startswith("migrations/"):
             self.add_sql(text)
-        if path.startswith("src/app/cli"):
+        if path.startswith(("src/app/cli", "bench/options.cpp")):
             self.flags.update(re.findall(r'"(--[a-z-]+)"', text))
             self.flags.update(re.findall(r'"(--[a-z-]+),', text))
             self.commands.update(re.findall(r'add_subcommand\("(\w+)"', text))
