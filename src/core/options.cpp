@@ -152,15 +152,17 @@ void add_ingest_and_fanout(std::vector<Option>& table) {
   table.push_back(
       {"fanout.batch_rows_max", "BATCH_SIZE", in<&C::fanout, &FanoutConfig::batch_rows_max>, 1,
        100'000,
-       "Events per read of the fan-out. Under 100 it works, with a warning: it only makes "
-       "the hub slower."});
+       "Events per read of the fan-out. BATCH_SIZE sets dispatcher.window_events, too. Under 100 "
+       "it works, with a warning: it only makes the hub slower."});
 }
 
 void add_dispatcher_limits(std::vector<Option>& table) {
   constexpr auto S = &C::dispatcher;
   using T = DispatcherConfig;
   table.push_back({"dispatcher.window_events", "", in<S, &T::window_events>, 1, 100'000,
-                   "Events per read of the messages to send."});
+                   "Events per read of the messages to send. Without a variable of its own "
+                   "BATCH_SIZE sets it.",
+                   false, "", "BATCH_SIZE"});
   table.push_back({"dispatcher.in_flight_max", "", in<S, &T::in_flight_max>, 1, 100'000,
                    "Webhooks in the air at one time, all subscribers of this process."});
   table.push_back({"dispatcher.queue_rows_max", "", in<S, &T::queue_rows_max>, 10, 50'000'000,
