@@ -125,10 +125,10 @@ void LaneBatch::consequences() {
       if (attempt->outcome == Outcome::started) started.push_back(attempt->ref);
       if (ends) redelivered.push_back(attempt->ref);
       if (attempt->outcome == Outcome::delivered) revived.push_back(attempt->ref);
-    } else if (attempt->parked) {
-      if (ends) parked_done.push_back(attempt->ref);
-      if (!ends) parked_kept[attempt->ref] = attempt;
     }
+    if (!attempt->parked) continue;  // a redelivery never is, but what came late may be
+    if (ends) parked_done.push_back(attempt->ref);
+    if (!ends) parked_kept[attempt->ref] = attempt;
   }
   std::vector<std::int64_t> seqs;
   std::vector<std::int32_t> sids;
