@@ -4,7 +4,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "eventhub/core/event.hpp"
@@ -49,7 +48,7 @@ class Sequencer {
 
   Sequencer(Context& context, pg::ConnectionPtr connection);
   Task<void> find_partitions();
-  const pg::Statement& read_statement();
+  pg::Statement read_statement() const;
   Task<void> skip_empty_range();
   Task<Refusal> try_insert(std::span<const Message> messages, std::int64_t through);
   Task<void> split(std::span<const Message> messages, std::int64_t through);
@@ -65,7 +64,6 @@ class Sequencer {
   pg::ConnectionPtr connection_;
   bool owner_ = false;
   std::optional<Partition> current_, next_;
-  std::unordered_map<std::string, pg::Statement> reads_;  // by name, one per pair of partitions
   std::int64_t cursor_ = 0, saved_cursor_ = 0;
   Mono saved_at_{}, probed_at_{};
 };

@@ -133,6 +133,17 @@ TEST_CASE("dropped partitions hold nothing open: the feed goes on behind them") 
   check_all_windows(w, {1, 1'000});
 }
 
+TEST_CASE("the series of a feed are as many for many partitions as for one") {
+  StoreWorld w(10);
+  w.db.sql("SELECT create_next_partition() FROM generate_series(1, 8)");
+  w.db.sql(add_messages(1, 80, 1));
+  check_all_windows(w, {1'000});
+  const std::string all = w.hub.metrics.expose();
+  CHECK_THAT(all, Catch::Matchers::Contains("statement=\"feed_messages\""));
+  CHECK_THAT(all, Catch::Matchers::Contains("statement=\"feed_rebuild\""));
+  CHECK_THAT(all, !Catch::Matchers::Contains("_p1"));
+}
+
 TEST_CASE("a rebuild leaves out what ended or is parked, and tells the attempts of the rest") {
   StoreWorld w(25);
   w.db.sql(add_messages(1, 8, 1));
