@@ -8,7 +8,7 @@
 
 #include "eventhub/core/event.hpp"
 #include "eventhub/core/message.hpp"
-#include "eventhub/store/context.hpp"
+#include "eventhub/store/lock_session.hpp"
 
 namespace eventhub::store {
 
@@ -46,7 +46,8 @@ class Sequencer {
  private:
   enum class Refusal { none, missing_partition, bad_data };
 
-  Sequencer(Context& context, pg::ConnectionPtr connection);
+  Sequencer(Context& context, LockSession connection)
+      : context_(context), connection_(std::move(connection)) {}
   Task<void> find_partitions();
   pg::Statement read_statement() const;
   Task<void> skip_empty_range();
@@ -61,7 +62,7 @@ class Sequencer {
   void moved(std::int64_t through, bool saved);
 
   Context& context_;
-  pg::ConnectionPtr connection_;
+  LockSession connection_;
   bool owner_ = false;
   std::optional<Partition> current_, next_;
   std::int64_t cursor_ = 0, saved_cursor_ = 0;
