@@ -6,17 +6,30 @@
 #include "lane_batch.hpp"
 
 namespace eventhub::store {
+namespace {
 
-Task<std::vector<LaneAnswer>> LaneWriter::attempt(pg::Connection& session, std::vector<LaneOp> ops,
-                                                  const std::vector<std::int16_t>& shards,
-                                                  std::vector<pg::Call> extra) {
+// What the dead letters of a batch keep a copy of.
+Task<LaneBatch::Events> events_of(Payloads& payloads, const std::vector<LaneOp>& ops) {
   LaneBatch::Events events;
   for (const LaneOp& op : ops) {
     const auto* dead = std::get_if<RecordAttempt>(&op);
     if (!dead || !is_dead_letter(dead->outcome) || dead->summarise) continue;
-    EventPtr event = co_await payloads_.get(dead->ref.event_seq);
-    events[dead->ref.event_seq] = std::move(event);
+    events[dead->ref.event_seq] = nullptr;
   }
+  std::vector<std::int64_t> seqs;
+  for (const auto& [seq, none] : events) seqs.push_back(seq);
+  const std::vector<EventPtr> found = co_await payloads.get_all(std::move(seqs));
+  std::size_t i = 0;
+  for (auto& [seq, event] : events) event = found[i++];
+  co_return events;
+}
+
+}  // namespace
+
+Task<std::vector<LaneAnswer>> LaneWriter::attempt(pg::Connection& session, std::vector<LaneOp> ops,
+                                                  const std::vector<std::int16_t>& shards,
+                                                  std::vector<pg::Call> extra) {
+  const LaneBatch::Events events = co_await events_of(payloads_, ops);
   LaneBatch batch(ops, shards, events);
   std::vector<pg::Call> calls = batch.take_calls();
   const std::size_t own = calls.size();

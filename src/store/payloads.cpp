@@ -74,17 +74,39 @@ void Payloads::keep(EventPtr event) {
   }
 }
 
-Task<EventPtr> Payloads::get(std::int64_t event_seq) {
-  EventPtr here = cached(event_seq);
-  if (here) co_return here;
+std::shared_ptr<Payloads::Waiter> Payloads::ask(std::int64_t event_seq) {
   auto waiter = std::make_shared<Waiter>(context_.executor);
   auto& waiters = wanted_[event_seq];
   if (waiters.empty()) queue_.push_back(event_seq);
   waiters.push_back(waiter);
   work_.set();
+  return waiter;
+}
+
+Task<EventPtr> Payloads::answered(std::shared_ptr<Waiter> waiter) {
   while (!waiter->answered) co_await waiter->done.wait(Seconds{1});
   if (waiter->failed) throw pg::Error("the payload could not be read", "", true, false);
   co_return waiter->event;
+}
+
+Task<EventPtr> Payloads::get(std::int64_t event_seq) {
+  EventPtr here = cached(event_seq);
+  if (here) co_return here;
+  here = co_await answered(ask(event_seq));
+  co_return here;
+}
+
+Task<std::vector<EventPtr>> Payloads::get_all(std::vector<std::int64_t> event_seqs) {
+  std::vector<EventPtr> events;
+  std::vector<std::shared_ptr<Waiter>> waiters;
+  for (const std::int64_t seq : event_seqs) {
+    events.push_back(cached(seq));
+    waiters.push_back(events.back() ? nullptr : ask(seq));
+  }
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    if (waiters[i]) events[i] = co_await answered(waiters[i]);
+  }
+  co_return events;
 }
 
 void Payloads::answer(std::int64_t event_seq, const EventPtr& event, bool failed) {

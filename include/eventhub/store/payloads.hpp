@@ -20,6 +20,8 @@ class Payloads {
   std::int64_t bytes() const { return bytes_; }
   // nullptr: the event does not exist any more. Throws pg::Error when the database cannot be read.
   Task<EventPtr> get(std::int64_t event_seq);
+  // Several at once, in their order: one read for those that are not here.
+  Task<std::vector<EventPtr>> get_all(std::vector<std::int64_t> event_seqs);
   // The reading loop, until stop().
   Task<void> run();
   void stop();
@@ -32,6 +34,8 @@ class Payloads {
   };
   Task<void> fetch(pg::Connection& connection, std::vector<std::int64_t> wanted);
   Task<void> fetch_dead(pg::Connection& connection, std::vector<std::int64_t> wanted);
+  std::shared_ptr<Waiter> ask(std::int64_t event_seq);
+  static Task<EventPtr> answered(std::shared_ptr<Waiter> waiter);
   void keep(EventPtr event);
   void answer(std::int64_t event_seq, const EventPtr& event, bool failed);
 

@@ -1,40 +1,11 @@
 // One bad result harms no other: the ordered writer isolates it.
-#include "eventhub/store/lane_writer.hpp"
-
-#include "integration/dispatcher/store_world.hpp"
+#include "integration/dispatcher/writer_world.hpp"
 
 namespace eventhub::test {
 namespace {
 
 const std::string kNotUtf8 = "\xff\xfe";
 const std::string kReplaced = "the database refused the text of this error";
-
-RecordAttempt attempt(std::int64_t event_seq, Outcome outcome) {
-  RecordAttempt op;
-  op.ref = {event_seq, 1};
-  op.lane = {0, 1, std::nullopt};
-  op.attempt = 1;
-  op.outcome = outcome;
-  op.http_status = 500;
-  op.attempted_at = SystemClock().now();
-  op.error = "said " + std::to_string(event_seq);
-  op.response = "answered " + std::to_string(event_seq);
-  op.reason = is_dead_letter(outcome) ? "retries" : "";
-  return op;
-}
-
-struct WriterWorld : StoreWorld {
-  explicit WriterWorld(std::int64_t partition_rows = 1'000)
-      : StoreWorld(partition_rows), payloads(hub), writer(hub.context, payloads.payloads) {
-    session = connect();
-  }
-  std::vector<LaneAnswer> write(const std::vector<LaneOp>& ops) {
-    return run(io, writer.write(*session, ops, kEveryShard, {}));
-  }
-  RunningPayloads payloads;
-  store::LaneWriter writer;
-  pg::ConnectionPtr session;
-};
 
 }  // namespace
 
@@ -76,6 +47,18 @@ TEST_CASE("a refused text keeps no message from its dead letter") {
   CHECK(w.db.query("SELECT event_seq, reason, last_error, payload, subscriber_snapshot->>'name' "
                    "FROM dead_letter_queue ORDER BY 1") ==
         "1|retries|said 1|{}|n1\n2|retries|" + kReplaced + "|{}|n1\n3|retries|said 3|{}|n1");
+}
+
+TEST_CASE("the payloads of a batch of dead letters are read at once") {
+  WriterWorld w;
+  w.db.sql(add_subscribers(1, ">") + add_events(300, "x"));
+  std::vector<LaneOp> ops;
+  for (int i = 1; i <= 300; ++i) ops.push_back(attempt(i, Outcome::dead));
+  ops.push_back(attempt(4'000, Outcome::dead));  // the event is gone
+  w.db.sql("SELECT create_next_partition() FROM generate_series(1, 4)");
+  w.write(ops);
+  CHECK(w.db.query("SELECT count(payload), count(*) FROM dead_letter_queue") == "300|301");
+  CHECK(w.runs_of("payloads") == 2);  // one in each partition
 }
 
 TEST_CASE("answers stand where their operations stand, also in a batch that was taken apart") {

@@ -36,14 +36,7 @@ struct PayloadsWorld : StoreWorld {
     REQUIRE(run_until(io, [&] { return answered == seqs.size(); }));
     return events;
   }
-  // How often the database was asked.
-  int reads() {
-    const std::string all = hub.metrics.expose();
-    const std::string name =
-        "eventhub_db_statement_duration_seconds_count{statement=\"payloads\"} ";
-    const std::size_t at = all.find(name);
-    return at == std::string::npos ? 0 : std::stoi(all.substr(at + name.size()));
-  }
+  int reads() { return runs_of("payloads"); }
 
   RunningPayloads running;
   store::Payloads& payloads;

@@ -30,6 +30,14 @@ struct StoreWorld {
       : db(partition_rows), hub(io, db, std::move(settings)) {}
 
   pg::ConnectionPtr connect() { return run(io, hub.database.connect(store::Profile::hot)); }
+  // How often a statement was run.
+  int runs_of(const std::string& statement) {
+    const std::string all = hub.metrics.expose();
+    const std::string name =
+        "eventhub_db_statement_duration_seconds_count{statement=\"" + statement + "\"} ";
+    const std::size_t at = all.find(name);
+    return at == std::string::npos ? 0 : std::stoi(all.substr(at + name.size()));
+  }
   void drop_partition(int number) {
     const std::string n = std::to_string(number);
     db.sql("DROP TABLE events_p" + n + ", messages_p" + n + ", delivery_attempts_p" + n +
