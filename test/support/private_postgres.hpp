@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "eventhub/core/config.hpp"
+#include "support/shell.hpp"
 
 namespace eventhub::test {
 
@@ -58,18 +59,16 @@ class PrivatePostgres {
     std::ofstream(file) << sql;
     const std::string command = "psql -X -q -A -t -v ON_ERROR_STOP=1 -h " + dir_ + " -p " +
                                 std::to_string(port_) + " -U eventhub -d " + database + " -f " +
-                                file + " 2>&1";
-    std::string out;
-    FILE* pipe = ::popen(command.c_str(), "r");
-    char buffer[4096];
-    for (std::size_t n = 0; pipe != nullptr && (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) {
-      out.append(buffer, n);
+                                file;
+    std::string out, complaint;
+    try {
+      out = shell(command);
+    } catch (const std::exception& error) {
+      complaint = error.what();
     }
-    const int status = pipe == nullptr ? -1 : ::pclose(pipe);
     std::filesystem::remove(file);
-    if (status != 0) throw std::runtime_error("psql: " + out + "\nin: " + sql.substr(0, 2000));
-    while (!out.empty() && out.back() == '\n') out.pop_back();
-    return out;
+    if (complaint.empty()) return out;
+    throw std::runtime_error("psql: " + complaint + "\nin: " + sql.substr(0, 2000));
   }
 
   // A new database, copied from one made once with the migrations (partition_rows 0: empty).
