@@ -4,11 +4,11 @@
 #include "eventhub/cleanup/cleanup.hpp"
 
 #include <algorithm>
-#include <exception>
 
 #include "eventhub/core/log.hpp"
 #include "eventhub/store/housekeeping.hpp"
 #include "eventhub/store/idempotency_buckets.hpp"
+#include "eventhub/store/role_loop.hpp"
 
 namespace eventhub {
 namespace {
@@ -19,10 +19,13 @@ constexpr Millis kRareEvery{60'000};
 
 class Cleanup final : public store::Role {
  public:
-  explicit Cleanup(store::Context& context) : context_(context), stop_(context.executor) {}
+  explicit Cleanup(store::Context& context)
+      : context_(context), loop_(context, "cleanup", kBackoffFloor, kBackoffMax) {}
   std::string_view name() const override { return "cleanup"; }
-  Task<void> run() override;
-  void stop() override;
+  Task<void> run() override {
+    return loop_.run([this] { return serve(); });
+  }
+  void stop() override { loop_.stop(); }
 
  private:
   Task<void> serve();
@@ -36,33 +39,9 @@ class Cleanup final : public store::Role {
   Task<void> rare(store::Housekeeping& house);
 
   store::Context& context_;
-  Wakeup stop_;
-  bool stopping_ = false;
+  store::RoleLoop loop_;
   Mono rare_at_{};
-  Millis backoff_ = kBackoffFloor;
 };
-
-void Cleanup::stop() {
-  stopping_ = true;
-  stop_.set();
-}
-
-Task<void> Cleanup::run() {
-  while (!stopping_) {
-    std::string fault;
-    try {
-      co_await serve();
-    } catch (const std::exception& error) {
-      fault = error.what();
-    }
-    if (fault.empty()) continue;
-    context_.metrics.internal_error("cleanup");
-    log::warn("cleanup lost its database session; beginning anew",
-              {{"error", fault}, {"after_ms", backoff_.count()}});
-    if (!stopping_) co_await stop_.wait(backoff_);
-    backoff_ = std::min(backoff_ * 2, kBackoffMax);
-  }
-}
 
 Task<void> Cleanup::serve() {
   // What is one number for the whole hub comes only from the owner.
@@ -77,12 +56,11 @@ Task<void> Cleanup::serve() {
 }
 
 Task<bool> Cleanup::stand_by(store::Housekeeping& house) {
-  while (!stopping_) {
+  while (!loop_.stopping()) {
     const bool owner = co_await house.try_acquire();
-    backoff_ = kBackoffFloor;
+    loop_.succeeded();
     if (owner) co_return true;
-    context_.metrics.role_success("cleanup");
-    co_await stop_.wait(kTick);
+    co_await loop_.pause(kTick);
   }
   co_return false;
 }
@@ -90,16 +68,15 @@ Task<bool> Cleanup::stand_by(store::Housekeeping& house) {
 Task<void> Cleanup::own(store::Housekeeping& house) {
   log::info("cleanup keeps house", {{"interval_ms", context_.config.cleanup.interval.count()}});
   Mono round_at{};
-  while (!stopping_) {
+  while (!loop_.stopping()) {
     co_await step("end_dead_sessions", house.end_dead_sessions());
     const Mono now = context_.clock.mono();
     if (now - round_at >= context_.config.cleanup.interval) {
       round_at = now;
       co_await run_once(house);
     }
-    backoff_ = kBackoffFloor;
-    context_.metrics.role_success("cleanup");
-    if (!stopping_) co_await stop_.wait(std::min(kTick, context_.config.cleanup.interval));
+    loop_.succeeded();
+    co_await loop_.pause(std::min(kTick, context_.config.cleanup.interval));
   }
 }
 
@@ -119,7 +96,7 @@ Task<void> Cleanup::run_once(store::Housekeeping& house) {
 
 // Only a lost session ends the round: one bad table must not keep the others dirty.
 Task<void> Cleanup::step(std::string name, Task<void> work) {
-  if (stopping_) co_return;
+  if (loop_.stopping()) co_return;
   try {
     co_await std::move(work);
   } catch (const pg::Error& error) {

@@ -4,10 +4,9 @@
 #include "eventhub/fanout/fanout.hpp"
 
 #include <algorithm>
-#include <exception>
 #include <optional>
 
-#include "eventhub/core/log.hpp"
+#include "eventhub/store/role_loop.hpp"
 #include "eventhub/store/sequencer.hpp"
 #include "fanout/chunks.hpp"
 
@@ -22,9 +21,12 @@ constexpr Millis kBackoffFloor{100}, kBackoffMax{3'000};
 
 class Fanout final : public store::Role {
  public:
-  explicit Fanout(store::Context& context) : context_(context), stop_(context.executor) {}
+  explicit Fanout(store::Context& context)
+      : context_(context), loop_(context, "fanout", kBackoffFloor, kBackoffMax) {}
   std::string_view name() const override { return "fanout"; }
-  Task<void> run() override;
+  Task<void> run() override {
+    return loop_.run([this] { return serve(); });
+  }
   void stop() override;
 
  private:
@@ -38,35 +40,14 @@ class Fanout final : public store::Role {
   Wakeup& events() { return context_.wakeups.of(store::Signal::events); }
 
   store::Context& context_;
-  Wakeup stop_;
-  bool stopping_ = false;
+  store::RoleLoop loop_;
   std::optional<Matcher> matcher_;
   Mono heartbeat_at_{};
-  Millis backoff_ = kBackoffFloor;
 };
 
 void Fanout::stop() {
-  stopping_ = true;
-  stop_.set();
+  loop_.stop();
   events().set();
-}
-
-Task<void> Fanout::run() {
-  while (!stopping_) {
-    std::string fault;
-    try {
-      co_await serve();
-    } catch (const std::exception& error) {
-      fault = error.what();
-    }
-    if (fault.empty()) continue;
-    context_.metrics.internal_error("fanout");
-    log::warn("fan-out lost its database session; beginning anew",
-              {{"error", fault}, {"after_ms", backoff_.count()}});
-    if (stopping_) break;
-    co_await stop_.wait(backoff_);
-    backoff_ = std::min(backoff_ * 2, kBackoffMax);
-  }
 }
 
 Task<void> Fanout::serve() {
@@ -81,14 +62,13 @@ Task<void> Fanout::serve() {
 
 // True with the lock, false when told to stop.
 Task<bool> Fanout::stand_by(store::Sequencer& session) {
-  while (!stopping_) {
+  while (!loop_.stopping()) {
     const bool owner = co_await session.try_acquire();
     if (owner) co_return true;
     co_await heartbeat_when_due(session);
-    backoff_ = kBackoffFloor;
-    context_.metrics.role_success("fanout");
-    co_await stop_.wait(kStandbyFloor);
-    if (!stopping_) co_await events().wait(kHeartbeat - kStandbyFloor);
+    loop_.succeeded();
+    co_await loop_.pause(kStandbyFloor);
+    if (!loop_.stopping()) co_await events().wait(kHeartbeat - kStandbyFloor);
   }
   co_return false;
 }
@@ -96,11 +76,10 @@ Task<bool> Fanout::stand_by(store::Sequencer& session) {
 Task<void> Fanout::own(store::Sequencer& session) {
   Millis pause = kPollFloor;
   const Millis longest = std::clamp(context_.config.poll_interval, kPollFloor, kHeartbeat);
-  while (!stopping_) {
+  while (!loop_.stopping()) {
     co_await heartbeat_when_due(session);
     const std::size_t events_read = co_await run_once(session);
-    backoff_ = kBackoffFloor;
-    context_.metrics.role_success("fanout");
+    loop_.succeeded();
     if (events_read > 0) {
       pause = kPollFloor;
       continue;
@@ -132,7 +111,7 @@ Task<void> Fanout::fan_out(store::Sequencer& session, const store::Sequencer::Fe
   Chunks chunks(feed.events, *matcher_, kRowsPerCommit);
   context_.metrics.batch("fanout", feed.events.size());
   Chunk chunk;
-  while (!stopping_ && chunks.next(chunk)) {
+  while (!loop_.stopping() && chunks.next(chunk)) {
     co_await session.append(chunk.messages, chunk.through);
     if (chunk.messages.empty()) continue;
     context_.wakeups.notify(store::Signal::messages);

@@ -1,5 +1,5 @@
-// The public face of a connection; calls pipeline.cpp (run, run_all), simple.cpp (exec,
-// notifications), connect.cpp (open).
+// The public face of a connection; calls pipeline.cpp and forget.cpp (run, run_all), simple.cpp
+// (exec, notifications), connect.cpp (open).
 #include "eventhub/pg/connection.hpp"
 
 #include <boost/asio/this_coro.hpp>
@@ -22,6 +22,7 @@ Task<std::unique_ptr<Connection>> Connection::open(ConnectOptions options, Metri
 }
 
 Task<Result> Connection::run(const Statement& statement, Params params) {
+  if (impl_->remembers_many()) co_await Impl::forget(impl_);
   const Item item{&statement, &params};
   Result result;
   co_await Impl::pipeline(impl_, std::span<const Item>(&item, 1), &result);
@@ -33,6 +34,7 @@ Task<std::vector<Result>> Connection::run_all(std::vector<Call> calls) {
   if (calls.empty()) co_return results;
   std::vector<Item> items;
   items.reserve(calls.size());
+  if (impl_->remembers_many()) co_await Impl::forget(impl_);
   for (const Call& call : calls) items.push_back({call.statement, &call.params});
   co_await Impl::pipeline(impl_, items, results.data());
   co_return results;

@@ -29,8 +29,10 @@ struct Prepared {
   std::string server_name;
   std::string text;
   std::vector<Oid> types;
-  bool ready = false;   // the server has answered
-  bool queued = false;  // part of the pipeline being sent
+  bool of_partition = false;
+  std::uint64_t used = 0;  // number of its last use
+  bool ready = false;      // the server has answered
+  bool queued = false;     // part of the pipeline being sent
 };
 
 // The state of a connection. Coroutines hold it by shared_ptr, so an early end of Connection harms
@@ -49,6 +51,9 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
   // pipeline.cpp
   static Task<void> pipeline(std::shared_ptr<Impl> self, std::span<const Item> items,
                              Result* results);
+  // forget.cpp
+  bool remembers_many() const;
+  static Task<void> forget(std::shared_ptr<Impl> self);
   // simple.cpp
   static Task<void> simple(std::shared_ptr<Impl> self, std::string sql, Millis limit);
   static Task<std::vector<Notification>> notifications(std::shared_ptr<Impl> self, Millis limit);
@@ -92,6 +97,7 @@ struct Connection::Impl : std::enable_shared_from_this<Connection::Impl> {
 
   std::unordered_map<std::string, Prepared> prepared;
   unsigned renamed = 0;
+  std::uint64_t uses = 0;
   // Scratch of send(), kept for their memory.
   std::vector<Prepared*> plan;
   std::vector<const char*> values;

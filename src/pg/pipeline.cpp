@@ -52,9 +52,11 @@ Prepared& Connection::Impl::Run::plan(const Item& item) {
   if (fresh) {
     known.text = item.statement->text;
     known.server_name = item.statement->name;
+    known.of_partition = !item.statement->family.empty();
     if (impl_.renamed > 0) known.server_name += '~' + std::to_string(impl_.renamed);
     for (const auto& value : params) known.types.push_back(value.oid);
   }
+  known.used = ++impl_.uses;
   const bool same =
       known.text == item.statement->text &&
       std::equal(params.begin(), params.end(), known.types.begin(), known.types.end(),
@@ -177,7 +179,7 @@ void Connection::Impl::Run::fail(const PGresult* result) {
 void Connection::Impl::Run::measure(std::size_t index) {
   if (impl_.metrics == nullptr) return;
   const Mono now = SystemClock{}.mono();
-  impl_.metrics->db_statement(items_[index].statement->name,
+  impl_.metrics->db_statement(items_[index].statement->label(),
                               std::chrono::duration<double>(now - last_).count());
   last_ = now;
 }

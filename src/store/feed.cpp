@@ -45,23 +45,41 @@ std::string rebuild_text(const std::string& suffix) {
          " ORDER BY m.event_seq, m.sid";
 }
 
-}  // namespace
-
-pg::Statement* MessageFeed::statement(const std::string& name, std::string text) {
-  auto& slot = statements_[name];
-  if (!slot) slot = std::make_unique<pg::Statement>(pg::Statement{name, std::move(text)});
-  return slot->text.empty() ? nullptr : slot.get();
+pg::Statement of_partition(const std::string& family, const std::string& suffix, std::string text) {
+  return {family + suffix, std::move(text), family};
 }
 
-Task<pg::Statement*> MessageFeed::horizon_statement(std::int64_t after) {
+pg::Params window_params(std::int64_t after, std::int64_t end,
+                         const std::vector<std::int16_t>& shards) {
+  pg::Params params;
+  params.i64(after).i64(end).i16s(shards);
+  return params;
+}
+
+std::vector<FedMessage> messages_of(const pg::Result& rows, bool with_attempts) {
+  std::vector<FedMessage> messages(static_cast<std::size_t>(rows.rows()));
+  for (int i = 0; i < rows.rows(); ++i) {
+    FedMessage& fed = messages[static_cast<std::size_t>(i)];
+    fed.message = {{rows.i64(i, 0), rows.i32(i, 1)}, rows.i16(i, 2), rows.optional_i64(i, 3)};
+    if (!with_attempts) continue;
+    fed.attempt = rows.i16(i, 4);
+    fed.started = rows.boolean(i, 5);
+    fed.due_at = rows.optional_timestamp(i, 6);
+  }
+  return messages;
+}
+
+}  // namespace
+
+Task<std::optional<pg::Statement>> MessageFeed::horizon_statement(std::int64_t after) {
   Partitions& partitions = context_.partitions;
   std::optional<Partition> here = co_await partitions.find(after + 1);
   if (!here) here = co_await partitions.next_from(after + 1);
-  if (!here) co_return nullptr;
+  if (!here) co_return std::nullopt;
   const std::optional<Partition> next = partitions.cached(here->upper);
   const std::string suffix = here->suffix();
   const std::string next_suffix = next ? next->suffix() : "";
-  co_return statement("feed_horizon" + suffix + next_suffix, horizon_text(suffix, next_suffix));
+  co_return of_partition("feed_horizon", suffix + next_suffix, horizon_text(suffix, next_suffix));
 }
 
 void MessageFeed::take_horizon(const pg::Result& result) {
@@ -75,8 +93,8 @@ Task<std::int64_t> MessageFeed::end_of_messages() {
 }
 
 Task<std::int64_t> MessageFeed::horizon(std::int64_t after) {
-  pg::Statement* look = co_await horizon_statement(after);
-  if (look == nullptr) co_return after;
+  const std::optional<pg::Statement> look = co_await horizon_statement(after);
+  if (!look) co_return after;
   pg::Params none;
   const pg::Result result = co_await connection_.run(*look, std::move(none));
   take_horizon(result);
@@ -95,29 +113,28 @@ Task<std::int64_t> MessageFeed::end_of_window(std::int64_t after, int events) {
   co_return next ? std::min(horizon_, next->lower - 1) : horizon_;
 }
 
+Task<std::optional<Partition>> MessageFeed::begin(FeedWindow& window, std::int64_t after,
+                                                  int events) {
+  window.end = co_await end_of_window(after, events);
+  window.subscribers_version = version_;
+  if (window.end <= after) co_return std::nullopt;
+  co_return context_.partitions.cached(after + 1);
+}
+
 Task<FeedWindow> MessageFeed::read(std::int64_t after, int events,
                                    const std::vector<std::int16_t>& shards) {
   FeedWindow window;
-  window.end = co_await end_of_window(after, events);
-  window.subscribers_version = version_;
-  const std::optional<Partition> partition = context_.partitions.cached(after + 1);
-  if (window.end <= after || !partition) co_return window;
+  const std::optional<Partition> partition = co_await begin(window, after, events);
+  if (!partition) co_return window;
   const std::string suffix = partition->suffix();
-  pg::Params params;
-  params.i64(after).i64(window.end).i16s(shards);
+  const pg::Statement select = of_partition("feed_messages", suffix, read_text(suffix));
+  const std::optional<pg::Statement> look = co_await horizon_statement(window.end);
   std::vector<pg::Call> calls;
-  calls.push_back({statement("feed_messages" + suffix, read_text(suffix)), std::move(params)});
-  pg::Statement* look = co_await horizon_statement(window.end);
-  if (look != nullptr) calls.push_back({look, {}});
+  calls.push_back({&select, window_params(after, window.end, shards)});
+  if (look) calls.push_back({&*look, {}});
   const std::vector<pg::Result> results = co_await connection_.run_all(std::move(calls));
-  const pg::Result& rows = results[0];
-  window.messages.reserve(static_cast<std::size_t>(rows.rows()));
-  for (int i = 0; i < rows.rows(); ++i) {
-    FedMessage fed;
-    fed.message = {{rows.i64(i, 0), rows.i32(i, 1)}, rows.i16(i, 2), rows.optional_i64(i, 3)};
-    window.messages.push_back(fed);
-  }
-  if (results.size() > 1) take_horizon(results[1]);
+  window.messages = messages_of(results[0], false);
+  if (look) take_horizon(results[1]);
   window.subscribers_version = version_;
   co_return window;
 }
@@ -125,24 +142,13 @@ Task<FeedWindow> MessageFeed::read(std::int64_t after, int events,
 Task<FeedWindow> MessageFeed::rebuild(std::int64_t after, int events,
                                       const std::vector<std::int16_t>& shards) {
   FeedWindow window;
-  window.end = co_await end_of_window(after, events);
-  window.subscribers_version = version_;
-  const std::optional<Partition> partition = context_.partitions.cached(after + 1);
-  if (window.end <= after || !partition) co_return window;
+  const std::optional<Partition> partition = co_await begin(window, after, events);
+  if (!partition) co_return window;
   const std::string suffix = partition->suffix();
-  pg::Params params;
-  params.i64(after).i64(window.end).i16s(shards);
-  pg::Statement* select = statement("feed_rebuild" + suffix, rebuild_text(suffix));
-  const pg::Result rows = co_await connection_.run(*select, std::move(params));
-  window.messages.reserve(static_cast<std::size_t>(rows.rows()));
-  for (int i = 0; i < rows.rows(); ++i) {
-    FedMessage fed;
-    fed.message = {{rows.i64(i, 0), rows.i32(i, 1)}, rows.i16(i, 2), rows.optional_i64(i, 3)};
-    fed.attempt = rows.i16(i, 4);
-    fed.started = rows.boolean(i, 5);
-    fed.due_at = rows.optional_timestamp(i, 6);
-    window.messages.push_back(fed);
-  }
+  const pg::Statement select = of_partition("feed_rebuild", suffix, rebuild_text(suffix));
+  pg::Params params = window_params(after, window.end, shards);
+  const pg::Result rows = co_await connection_.run(select, std::move(params));
+  window.messages = messages_of(rows, true);
   co_return window;
 }
 

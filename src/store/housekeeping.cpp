@@ -10,9 +10,6 @@
 namespace eventhub::store {
 namespace {
 
-const pg::Statement kLock{"cleanup_lock", "SELECT pg_try_advisory_lock($1, $2)"};
-const pg::Statement kUnlock{"cleanup_unlock", "SELECT pg_advisory_unlock($1, $2)"};
-
 // A recorded backend that is gone, or whose pid is another's by now, has no row here.
 const pg::Statement kSilent{"cleanup_silent_nodes", R"(
 SELECT n.pid, n.backend_start, n.name
@@ -36,36 +33,15 @@ SELECT CASE WHEN n <= 100000 THEN n
 FROM (SELECT count(*) AS n FROM (SELECT FROM dead_letter_queue LIMIT 100001) s) dead,
      (SELECT count(*) AS p FROM (SELECT FROM parked LIMIT 100001) s) held)"};
 
-pg::Params lock_key(const Context& context) {
-  pg::Params params;
-  params.i32(context.database.lock_space()).i32(static_cast<std::int32_t>(Lock::cleanup));
-  return params;
-}
-
 double seconds(Millis duration) {
   return std::chrono::duration<double>(duration).count();
 }
 
 }  // namespace
 
-Housekeeping::Housekeeping(Context& context, pg::ConnectionPtr connection)
-    : context_(context), connection_(std::move(connection)) {}
-
 Task<std::unique_ptr<Housekeeping>> Housekeeping::connect(Context& context) {
-  pg::ConnectionPtr connection = co_await context.database.connect(Profile::lock);
-  std::unique_ptr<Housekeeping> session(new Housekeeping(context, std::move(connection)));
-  co_return session;
-}
-
-Task<bool> Housekeeping::try_acquire() {
-  pg::Params key = lock_key(context_);
-  const pg::Result locked = co_await connection_->run(kLock, std::move(key));
-  co_return locked.boolean(0, 0);
-}
-
-Task<void> Housekeeping::release() {
-  pg::Params key = lock_key(context_);
-  co_await connection_->run(kUnlock, std::move(key));
+  LockSession session = co_await LockSession::open(context, Lock::cleanup);
+  co_return std::unique_ptr<Housekeeping>(new Housekeeping(context, std::move(session)));
 }
 
 Task<void> Housekeeping::end_dead_sessions() {

@@ -129,14 +129,15 @@ void LaneBatch::consequences() {
   Kept parked_kept, redelivery_kept;
   for (const LaneOp& op : ops_) {
     const auto* attempt = std::get_if<RecordAttempt>(&op);
-    if (!attempt || !(attempt->redelivery || attempt->parked)) continue;
-    if (!is_final(attempt->outcome)) {
-      (attempt->redelivery ? redelivery_kept : parked_kept)[attempt->ref] = attempt;
-    } else {
-      (attempt->redelivery ? redelivered : parked_done).push_back(attempt->ref);
-    }
+    if (!attempt) continue;
+    const bool ends = is_final(attempt->outcome);
+    if (attempt->redelivery && ends) redelivered.push_back(attempt->ref);
+    if (attempt->redelivery && !ends) redelivery_kept[attempt->ref] = attempt;
     const bool revives = attempt->redelivery && attempt->outcome == Outcome::delivered;
     if (revives) revived.push_back(attempt->ref);
+    if (!attempt->parked) continue;  // a redelivery never is, but what came late may be
+    if (ends) parked_done.push_back(attempt->ref);
+    if (!ends) parked_kept[attempt->ref] = attempt;
   }
   update(sql::kUpdateParked, parked_kept);
   by_ref(sql::kDeleteParked, parked_done);

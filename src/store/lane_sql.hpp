@@ -1,4 +1,6 @@
 #pragma once
+#include <string>
+
 #include "eventhub/pg/statement.hpp"
 
 // Every statement of the ordered writer; the name is the prepared statement and the metric label.
@@ -10,22 +12,22 @@ inline const pg::Statement kPark{
     " SELECT * FROM unnest($1::int8[], $2::int4[], $3::int2[], $4::int8[], $5::int2[], $6::bool[],"
     " $7::timestamptz[], $8::int2[]) ON CONFLICT DO NOTHING"};
 
-inline const pg::Statement kAttempts{
-    "attempts",
-    "INSERT INTO delivery_attempts (event_seq, sid, shard, attempt, outcome, http_status, "
-    "latency_ms,"
-    " attempted_at, next_attempt_at, error, response)"
-    " SELECT * FROM unnest($1::int8[], $2::int4[], $3::int2[], $4::int2[], $5::int2[], $6::int2[],"
-    " $7::int4[], $8::timestamptz[], $9::timestamptz[], $10::text[], $11::text[])"};
+// Attempts of messages, and of redeliveries, whose table has no shard.
+inline std::string insert_attempts(const std::string& table, const std::string& shard_column,
+                                   const std::string& shard) {
+  return "INSERT INTO " + table + " (event_seq, sid, " + shard_column +
+         "attempt, outcome, http_status, latency_ms, attempted_at, next_attempt_at, error,"
+         " response) SELECT s, i, " +
+         shard +
+         "a, o, h, l, t, n, e, r FROM unnest($1::int8[], $2::int4[], $3::int2[], $4::int2[],"
+         " $5::int2[], $6::int2[], $7::int4[], $8::timestamptz[], $9::timestamptz[], $10::text[],"
+         " $11::text[]) u(s, i, d, a, o, h, l, t, n, e, r)";
+}
 
-inline const pg::Statement kRedeliveryAttempts{
-    "redelivery_attempts",
-    "INSERT INTO redelivery_attempts (event_seq, sid, attempt, outcome, http_status, latency_ms,"
-    " attempted_at, next_attempt_at, error, response)"
-    " SELECT s, i, a, o, h, l, t, n, e, r FROM unnest($1::int8[], $2::int4[], $3::int2[], "
-    "$4::int2[],"
-    " $5::int2[], $6::int2[], $7::int4[], $8::timestamptz[], $9::timestamptz[], $10::text[],"
-    " $11::text[]) u(s, i, d, a, o, h, l, t, n, e, r)"};
+inline const pg::Statement kAttempts{"attempts",
+                                     insert_attempts("delivery_attempts", "shard, ", "d, ")};
+inline const pg::Statement kRedeliveryAttempts{"redelivery_attempts",
+                                               insert_attempts("redelivery_attempts", "", "")};
 
 inline const pg::Statement kUpdateParked{
     "update_parked",
@@ -35,10 +37,14 @@ inline const pg::Statement kUpdateParked{
     "st, d)"
     " WHERE p.event_seq = u.s AND p.sid = u.i"};
 
-inline const pg::Statement kDeleteParked{
-    "delete_parked",
-    "DELETE FROM parked p USING unnest($1::int8[], $2::int4[]) u(s, i)"
-    " WHERE p.event_seq = u.s AND p.sid = u.i"};
+inline std::string delete_by_ref(const std::string& table) {
+  return "DELETE FROM " + table +
+         " t USING unnest($1::int8[], $2::int4[]) u(s, i) WHERE t.event_seq = u.s AND t.sid = u.i";
+}
+
+inline const pg::Statement kDeleteParked{"delete_parked", delete_by_ref("parked")};
+inline const pg::Statement kEndRedelivery{"end_redelivery", delete_by_ref("redeliveries")};
+inline const pg::Statement kDeleteDead{"delete_dead_letter", delete_by_ref("dead_letter_queue")};
 
 inline const pg::Statement kUpdateRedelivery{
     "update_redelivery",
@@ -46,16 +52,6 @@ inline const pg::Statement kUpdateRedelivery{
     " FROM unnest($1::int8[], $2::int4[], $3::int2[], $4::bool[], $5::timestamptz[]) u(s, i, a, "
     "st, d)"
     " WHERE r.event_seq = u.s AND r.sid = u.i"};
-
-inline const pg::Statement kEndRedelivery{
-    "end_redelivery",
-    "DELETE FROM redeliveries r USING unnest($1::int8[], $2::int4[]) u(s, i)"
-    " WHERE r.event_seq = u.s AND r.sid = u.i"};
-
-inline const pg::Statement kDeleteDead{
-    "delete_dead_letter",
-    "DELETE FROM dead_letter_queue d USING unnest($1::int8[], $2::int4[]) u(s, i)"
-    " WHERE d.event_seq = u.s AND d.sid = u.i"};
 
 inline const pg::Statement kEventIds{
     "event_ids",
@@ -91,36 +87,31 @@ inline const pg::Statement kLowWater{
     "UPDATE shards SET lwm = u.l FROM unnest($1::int2[], $2::int8[]) u(s, l)"
     " WHERE shard = u.s AND lwm < u.l"};
 
-inline const pg::Statement kLoadKeyed{
-    "load_parked_key",
-    "SELECT event_seq, attempt, started, due_at FROM parked"
-    " WHERE shard = $1 AND sid = $2 AND khash = $3 ORDER BY event_seq LIMIT $4"};
+inline std::string load_parked(const std::string& rest) {
+  return "SELECT event_seq, attempt, started, due_at FROM parked"
+         " WHERE shard = $1 AND sid = $2 AND khash " +
+         rest;
+}
 
+inline const pg::Statement kLoadKeyed{"load_parked_key",
+                                      load_parked("= $3 ORDER BY event_seq LIMIT $4")};
 inline const pg::Statement kLoadUnordered{
-    "load_parked_unordered",
-    "SELECT event_seq, attempt, started, due_at FROM parked"
-    " WHERE shard = $1 AND sid = $2 AND khash IS NULL ORDER BY due_at, event_seq LIMIT $3"};
+    "load_parked_unordered", load_parked("IS NULL ORDER BY due_at, event_seq LIMIT $3")};
 
 // A loose index scan: one probe per key, however many rows a key has.
-inline const pg::Statement kLoadKeys{
-    "load_parked_keys",
-    "WITH RECURSIVE k AS ("
-    " (SELECT khash, 1 AS n FROM parked WHERE shard = $1 AND sid = $2 AND khash > $3"
-    "  ORDER BY khash LIMIT 1)"
-    " UNION ALL SELECT (SELECT p.khash FROM parked p WHERE p.shard = $1 AND p.sid = $2"
-    "  AND p.khash > k.khash ORDER BY p.khash LIMIT 1), k.n + 1"
-    " FROM k WHERE k.khash IS NOT NULL AND k.n < $4)"
-    " SELECT khash FROM k WHERE khash IS NOT NULL"};
+inline std::string load_keys(const std::string& from, const std::string& limit) {
+  return "WITH RECURSIVE k AS ("
+         " (SELECT khash, 1 AS n FROM parked WHERE shard = $1 AND sid = $2 AND khash " +
+         from +
+         "  ORDER BY khash LIMIT 1)"
+         " UNION ALL SELECT (SELECT p.khash FROM parked p WHERE p.shard = $1 AND p.sid = $2"
+         "  AND p.khash > k.khash ORDER BY p.khash LIMIT 1), k.n + 1"
+         " FROM k WHERE k.khash IS NOT NULL AND k.n < " +
+         limit + ") SELECT khash FROM k WHERE khash IS NOT NULL";
+}
 
-inline const pg::Statement kLoadFirstKeys{
-    "load_first_parked_keys",
-    "WITH RECURSIVE k AS ("
-    " (SELECT khash, 1 AS n FROM parked WHERE shard = $1 AND sid = $2 AND khash IS NOT NULL"
-    "  ORDER BY khash LIMIT 1)"
-    " UNION ALL SELECT (SELECT p.khash FROM parked p WHERE p.shard = $1 AND p.sid = $2"
-    "  AND p.khash > k.khash ORDER BY p.khash LIMIT 1), k.n + 1"
-    " FROM k WHERE k.khash IS NOT NULL AND k.n < $3)"
-    " SELECT khash FROM k WHERE khash IS NOT NULL"};
+inline const pg::Statement kLoadKeys{"load_parked_keys", load_keys("> $3", "$4")};
+inline const pg::Statement kLoadFirstKeys{"load_first_parked_keys", load_keys("IS NOT NULL", "$3")};
 
 inline const pg::Statement kLoadRedeliveries{
     "load_redeliveries",

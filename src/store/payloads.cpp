@@ -129,7 +129,8 @@ Task<void> Payloads::fetch(pg::Connection& connection, std::vector<std::int64_t>
     const std::int64_t upper = partition ? partition->upper : wanted[at] + 1;
     while (at < wanted.size() && wanted[at] < upper) of_one.push_back(wanted[at++]);
     if (partition) {
-      pg::Statement select{"payloads" + partition->suffix(), select_text(partition->suffix())};
+      const std::string suffix = partition->suffix();
+      const pg::Statement select{"payloads" + suffix, select_text(suffix), "payloads"};
       pg::Params params;
       params.i64s(of_one);
       const pg::Result rows = co_await connection.run(select, std::move(params));

@@ -8,9 +8,6 @@
 namespace eventhub::store {
 namespace {
 
-const pg::Statement kLock{"fanout_lock", "SELECT pg_try_advisory_lock($1, $2)"};
-const pg::Statement kUnlock{"fanout_unlock", "SELECT pg_advisory_unlock($1, $2)"};
-
 // The messages tell where the last owner ended; the saved cursor, how far events without any
 // message were passed. Both are needed: without the second a new subscriber would get a month of
 // unmatched events.
@@ -27,12 +24,6 @@ const pg::Statement kListeners{"fanout_listeners", R"(
 SELECT coalesce(bool_or('dispatcher' = ANY (roles)), false),
        coalesce(bool_or('fanout' = ANY (roles)), false)
 FROM nodes WHERE node <> $1 AND heartbeat > clock_timestamp() - interval '5 s')"};
-
-pg::Params lock_key(const Context& context) {
-  pg::Params params;
-  params.i32(context.database.lock_space()).i32(static_cast<std::int32_t>(Lock::sequencer));
-  return params;
-}
 
 pg::Call node_call(const Context& context) {
   pg::Call call{&kNode, {}};
@@ -55,20 +46,14 @@ bool writes_node(const Context& context) {
 
 }  // namespace
 
-Sequencer::Sequencer(Context& context, pg::ConnectionPtr connection)
-    : context_(context), connection_(std::move(connection)) {}
-
 Task<std::unique_ptr<Sequencer>> Sequencer::connect(Context& context) {
-  pg::ConnectionPtr connection = co_await context.database.connect(Profile::lock);
-  std::unique_ptr<Sequencer> session(new Sequencer(context, std::move(connection)));
-  co_return session;
+  LockSession session = co_await LockSession::open(context, Lock::sequencer);
+  co_return std::unique_ptr<Sequencer>(new Sequencer(context, std::move(session)));
 }
 
 Task<bool> Sequencer::try_acquire() {
-  pg::Params key = lock_key(context_);
-  const pg::Result locked = co_await connection_->run(kLock, std::move(key));
-  if (!locked.boolean(0, 0)) co_return false;
-  owner_ = true;
+  owner_ = co_await connection_.try_acquire();
+  if (!owner_) co_return false;
   // Only now nobody else can add messages.
   const pg::Result where = co_await connection_->run(kWhere, pg::Params{});
   saved_cursor_ = where.i64(0, 0);
@@ -84,7 +69,7 @@ Task<void> Sequencer::release() {
   std::vector<pg::Call> calls;
   if (owner_ && cursor_ != saved_cursor_) calls.push_back(save_cursor(cursor_));
   if (writes_node(context_)) calls.push_back(call_with_node(kNodeGone, context_));
-  if (owner_) calls.push_back({&kUnlock, lock_key(context_)});
+  if (owner_) calls.push_back(connection_.unlock());
   if (calls.empty()) co_return;
   co_await connection_->run_all(std::move(calls));
   if (owner_) log::info("fan-out gave the sequence up", {{"cursor", cursor_}});

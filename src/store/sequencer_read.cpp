@@ -35,18 +35,16 @@ EventHeader header(const pg::Result& result, int row) {
 
 // Two partitions in one snapshot: an event of the second proves that the first is complete, because
 // event_seq is the order of commits. The version comes from that snapshot too.
-const pg::Statement& Sequencer::read_statement() {
+pg::Statement Sequencer::read_statement() const {
   std::string name = "fanout_read" + current_->suffix();
   if (next_) name += next_->suffix();
-  const auto found = reads_.find(name);
-  if (found != reads_.end()) return found->second;
   std::string text =
       "SELECT event_seq, event_type, organization_id, user_id, "
       "(SELECT version FROM subscribers_version) FROM (" +
       branch(*current_);
   if (next_) text += " UNION ALL " + branch(*next_);
   text += ") e ORDER BY event_seq LIMIT $2";
-  return reads_.emplace(name, pg::Statement{name, std::move(text)}).first->second;
+  return {std::move(name), std::move(text), "fanout_read"};
 }
 
 Task<Sequencer::Feed> Sequencer::read(int limit) {
@@ -55,7 +53,7 @@ Task<Sequencer::Feed> Sequencer::read(int limit) {
   if (!current_) co_return feed;
   pg::Params params;
   params.i64(cursor_).i64(limit);
-  const pg::Statement& statement = read_statement();
+  const pg::Statement statement = read_statement();
   const pg::Result result = co_await connection_->run(statement, std::move(params));
   if (result.rows() == 0) {
     co_await skip_empty_range();
@@ -104,7 +102,7 @@ Task<void> Sequencer::skip_empty_range() {
   if (beyond.rows() == 0) co_return;
   pg::Params params;
   params.i64(cursor_).i64(1);
-  const pg::Statement& statement = read_statement();
+  const pg::Statement statement = read_statement();
   const pg::Result again = co_await connection_->run(statement, std::move(params));
   if (again.rows() > 0) co_return;
   const std::int64_t settled = beyond.i64(0, 0) - 1;

@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "eventhub/core/config.hpp"
+#include "support/shell.hpp"
 
 namespace eventhub::test {
 
@@ -45,27 +46,29 @@ class PrivatePostgres {
     static PrivatePostgres instance;
     return instance;
   }
+  // Another server, on `tls_port` of localhost too, with TLS only and certificate().
+  explicit PrivatePostgres(int tls_port) : port_(tls_port), tls_(true) { make(); }
 
   const std::string& socket_dir() const { return dir_; }
   pid_t pid() const { return pid_; }
+  std::string certificate() const { return dir_ + "/data/server.pem"; }
 
   // Runs SQL; returns what it printed (unaligned, no headers), without the last newline.
   std::string psql(const std::string& database, const std::string& sql) {
     const std::string file = dir_ + "/sql" + std::to_string(++counter_) + ".sql";
     std::ofstream(file) << sql;
-    const std::string command = "psql -X -q -A -t -v ON_ERROR_STOP=1 -h " + dir_ +
-                                " -U eventhub -d " + database + " -f " + file + " 2>&1";
-    std::string out;
-    FILE* pipe = ::popen(command.c_str(), "r");
-    char buffer[4096];
-    for (std::size_t n = 0; pipe != nullptr && (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) {
-      out.append(buffer, n);
+    const std::string command = "psql -X -q -A -t -v ON_ERROR_STOP=1 -h " + dir_ + " -p " +
+                                std::to_string(port_) + " -U eventhub -d " + database + " -f " +
+                                file;
+    std::string out, complaint;
+    try {
+      out = shell(command);
+    } catch (const std::exception& error) {
+      complaint = error.what();
     }
-    const int status = pipe == nullptr ? -1 : ::pclose(pipe);
     std::filesystem::remove(file);
-    if (status != 0) throw std::runtime_error("psql: " + out + "\nin: " + sql.substr(0, 2000));
-    while (!out.empty() && out.back() == '\n') out.pop_back();
-    return out;
+    if (complaint.empty()) return out;
+    throw std::runtime_error("psql: " + complaint + "\nin: " + sql.substr(0, 2000));
   }
 
   // A new database, copied from one made once with the migrations (partition_rows 0: empty).
@@ -84,10 +87,13 @@ class PrivatePostgres {
   // Starts the server again after crash().
   void start() {
     if (pid_ > 0) return;
-    pid_ = spawn({bin_ + "/postgres", "-D", dir_ + "/data", "-k", dir_, "-c", "listen_addresses="},
+    const std::string listen = tls_ ? "localhost" : "";
+    pid_ = spawn({bin_ + "/postgres", "-D", dir_ + "/data", "-k", dir_, "-p", std::to_string(port_),
+                  "-c", "listen_addresses=" + listen},
                  SIGQUIT);
     for (int i = 0; i < 600; ++i) {
-      const std::string ready = bin_ + "/pg_isready -q -h " + dir_ + " -d postgres";
+      const std::string ready =
+          bin_ + "/pg_isready -q -h " + dir_ + " -p " + std::to_string(port_) + " -d postgres";
       if (std::system(ready.c_str()) == 0) return;
       if (::waitpid(pid_, nullptr, WNOHANG) == pid_) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -107,7 +113,9 @@ class PrivatePostgres {
   PrivatePostgres& operator=(const PrivatePostgres&) = delete;
 
  private:
-  PrivatePostgres() {
+  PrivatePostgres() { make(); }
+
+  void make() {
     const char* bin = std::getenv("EVENTHUB_PG_BIN");
     bin_ = bin != nullptr ? bin : "/usr/lib/postgresql/15/bin";
     std::string name = "/tmp/eventhub-test-XXXXXX";
@@ -128,7 +136,22 @@ class PrivatePostgres {
     ::waitpid(initdb, &status, 0);
     if (status != 0) throw std::runtime_error("initdb failed, see " + dir_ + "/log");
     write_settings();
+    if (tls_) use_tls();
     start();
+  }
+
+  void use_tls() {
+    const std::string key = dir_ + "/data/server.key";
+    const std::string command =
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext "
+        "subjectAltName=DNS:localhost -keyout " +
+        key + " -out " + certificate() + " 2>>" + dir_ + "/log";
+    if (std::system(command.c_str()) != 0) throw std::runtime_error("openssl, see " + dir_);
+    ::chmod(key.c_str(), 0600);
+    if (uid_ != 0 && ::chown(key.c_str(), uid_, gid_) != 0) throw std::runtime_error("chown");
+    std::ofstream(dir_ + "/data/postgresql.conf", std::ios::app)
+        << "ssl = on\nssl_cert_file = 'server.pem'\nssl_key_file = 'server.key'\n";
+    std::ofstream(dir_ + "/data/pg_hba.conf") << "local all all trust\nhostssl all all all trust\n";
   }
 
   void write_settings() {
@@ -201,6 +224,8 @@ class PrivatePostgres {
   uid_t uid_ = 0;
   gid_t gid_ = 0;
   pid_t pid_ = 0;
+  int port_ = 5432;
+  bool tls_ = false;
   int counter_ = 0;
   std::map<std::int64_t, std::string> templates_;
 };

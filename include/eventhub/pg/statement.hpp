@@ -16,6 +16,10 @@ namespace eventhub::pg {
 struct Statement {
   std::string name;
   std::string text;
+  // Of a statement that exists once per partition: the name without the partition, for metrics. A
+  // connection gives such statements up when many newer ones were used.
+  std::string family{};
+  const std::string& label() const { return family.empty() ? name : family; }
 };
 
 // Binary parameters in order ($1, $2, …). Types are given by the value, so `text` never becomes

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "eventhub/core/lanes.hpp"
@@ -35,13 +36,13 @@ class MessageFeed {
 
  private:
   Task<std::int64_t> end_of_window(std::int64_t after, int events);
-  Task<pg::Statement*> horizon_statement(std::int64_t after);
-  pg::Statement* statement(const std::string& name, std::string text);
+  // The window's end, and the partition to read it from; none when there is nothing to read.
+  Task<std::optional<Partition>> begin(FeedWindow& window, std::int64_t after, int events);
+  Task<std::optional<pg::Statement>> horizon_statement(std::int64_t after);
   void take_horizon(const pg::Result& result);
 
   Context& context_;
   pg::Connection& connection_;
-  std::unordered_map<std::string, std::unique_ptr<pg::Statement>> statements_;
   std::int64_t horizon_ = 0;
   std::int64_t version_ = 0;
 };

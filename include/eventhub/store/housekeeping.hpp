@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "eventhub/store/context.hpp"
+#include "eventhub/store/lock_session.hpp"
 
 namespace eventhub::store {
 
@@ -13,9 +13,8 @@ namespace eventhub::store {
 class Housekeeping {
  public:
   static Task<std::unique_ptr<Housekeeping>> connect(Context& context);
-  // Takes the lock unless another session has it.
-  Task<bool> try_acquire();
-  Task<void> release();
+  Task<bool> try_acquire() { return connection_.try_acquire(); }
+  Task<void> release() { return connection_.release(); }
 
   // Ends the lock sessions of nodes whose heartbeat is older than dispatcher.dead_node_after by the
   // database's clock, so that their shards become free. Cheap: also keeps this session alive.
@@ -40,14 +39,15 @@ class Housekeeping {
     Time started;
     auto operator<=>(const Backend&) const = default;
   };
-  Housekeeping(Context& context, pg::ConnectionPtr connection);
+  Housekeeping(Context& context, LockSession connection)
+      : context_(context), connection_(std::move(connection)) {}
   Task<void> end_session(Backend backend, std::string node);
   Task<std::string> held_by(Partition partition);
   Task<bool> drop(Partition partition);
   Task<void> warn_of_many();
 
   Context& context_;
-  pg::ConnectionPtr connection_;
+  LockSession connection_;
   std::vector<Backend> ended_;    // told to end, not gone yet
   std::size_t warned_at_ = 0;     // number of partitions at the last warning
   std::int32_t summarized_ = -1;  // the newest partition whose indexes were brought up to date

@@ -4,12 +4,11 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "eventhub/core/event.hpp"
 #include "eventhub/core/message.hpp"
-#include "eventhub/store/context.hpp"
+#include "eventhub/store/lock_session.hpp"
 
 namespace eventhub::store {
 
@@ -47,9 +46,10 @@ class Sequencer {
  private:
   enum class Refusal { none, missing_partition, bad_data };
 
-  Sequencer(Context& context, pg::ConnectionPtr connection);
+  Sequencer(Context& context, LockSession connection)
+      : context_(context), connection_(std::move(connection)) {}
   Task<void> find_partitions();
-  const pg::Statement& read_statement();
+  pg::Statement read_statement() const;
   Task<void> skip_empty_range();
   Task<Refusal> try_insert(std::span<const Message> messages, std::int64_t through);
   Task<void> split(std::span<const Message> messages, std::int64_t through);
@@ -62,10 +62,9 @@ class Sequencer {
   void moved(std::int64_t through, bool saved);
 
   Context& context_;
-  pg::ConnectionPtr connection_;
+  LockSession connection_;
   bool owner_ = false;
   std::optional<Partition> current_, next_;
-  std::unordered_map<std::string, pg::Statement> reads_;  // by name, one per pair of partitions
   std::int64_t cursor_ = 0, saved_cursor_ = 0;
   Mono saved_at_{}, probed_at_{};
 };

@@ -3,7 +3,7 @@
 #include <chrono>
 
 #include "eventhub/store/housekeeping.hpp"
-#include "integration/fanout/hub.hpp"
+#include "support/hub.hpp"
 
 namespace eventhub::test {
 namespace {

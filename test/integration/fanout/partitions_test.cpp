@@ -1,6 +1,6 @@
 // The fan-out over partition borders.
 #include "eventhub/fanout/fanout.hpp"
-#include "integration/fanout/hub.hpp"
+#include "support/hub.hpp"
 
 namespace eventhub::test {
 namespace {

@@ -6,16 +6,7 @@
 #include "pg_fixture.hpp"
 #include "support/catch.hpp"
 
-using namespace eventhub;
-using eventhub::test::error_of;
-using eventhub::test::PgFixture;
-using pg::Error;
-using pg::Params;
-using pg::Result;
-using pg::Statement;
-using test::PrivatePostgres;
-using test::run;
-
+namespace eventhub::test {
 namespace {
 
 const Statement nap{"nap", "SELECT pg_sleep(30)"};
@@ -235,3 +226,5 @@ TEST_CASE_METHOD(PgFixture, "a connection destroyed during a call harms nothing"
   run(io, sleep_for(Millis{50}));
   CHECK(failed);
 }
+
+}  // namespace eventhub::test

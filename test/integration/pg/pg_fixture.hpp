@@ -9,6 +9,12 @@
 
 namespace eventhub::test {
 
+using pg::Call;
+using pg::Error;
+using pg::Params;
+using pg::Result;
+using pg::Statement;
+
 // A database and a connection to it.
 struct PgFixture {
   PgFixture() : db(empty) {}

@@ -2,16 +2,7 @@
 #include "pg_fixture.hpp"
 #include "support/catch.hpp"
 
-using namespace eventhub;
-using eventhub::test::error_of;
-using eventhub::test::PgFixture;
-using pg::Call;
-using pg::Error;
-using pg::Params;
-using pg::Result;
-using pg::Statement;
-using test::run;
-
+namespace eventhub::test {
 namespace {
 
 const Statement insert{"insert", "INSERT INTO t VALUES ($1)"};
@@ -155,3 +146,5 @@ TEST_CASE_METHOD(PgFixture, "pipelines larger than every buffer go both ways at 
   REQUIRE(results.size() == 8);
   for (const Result& result : results) CHECK(result.text(0, 0).size() == 8 << 20);
 }
+
+}  // namespace eventhub::test

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "eventhub/store/embedded.hpp"
+#include "support/shell.hpp"
 
 namespace eventhub::test {
 
@@ -127,18 +128,8 @@ class Hub {
 
 // What psql prints for role and database eventhub; throws with its complaint.
 inline std::string psql(const std::string& socket_dir, const std::string& sql) {
-  const std::string command = "psql -X -q -A -t -v ON_ERROR_STOP=1 -h '" + socket_dir +
-                              "' -U eventhub -d eventhub -c \"" + sql + "\" 2>&1";
-  std::string out;
-  FILE* pipe = ::popen(command.c_str(), "r");
-  char buffer[4096];
-  for (std::size_t n = 0; pipe != nullptr && (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) {
-    out.append(buffer, n);
-  }
-  const int status = pipe == nullptr ? -1 : ::pclose(pipe);
-  while (!out.empty() && out.back() == '\n') out.pop_back();
-  if (status != 0) throw std::runtime_error(out);
-  return out;
+  return shell("psql -X -q -A -t -v ON_ERROR_STOP=1 -h '" + socket_dir +
+               "' -U eventhub -d eventhub -c \"" + sql + "\"");
 }
 
 inline bool is_running(pid_t pid) {

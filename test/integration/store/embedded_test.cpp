@@ -9,6 +9,7 @@
 #include "integration/store/embedded_hub.hpp"
 #include "integration/store/migrate_fixture.hpp"
 #include "support/catch.hpp"
+#include "support/readme_insert.hpp"
 
 namespace eventhub {
 namespace {
@@ -61,13 +62,7 @@ TEST_CASE("role eventhub migrates and registers subscribers without naming the s
   config.host = hub.socket_dir();
   config.password = "";
   CHECK(test::migrate(config) == static_cast<int>(store::migrations().size()));
-  psql(hub.socket_dir(),
-       "INSERT INTO subscribers (id, name, event_type, webhook_url, delivery_guarantee, "
-       "ordering_enabled, ordering_key, retry_limit, retry_backoff_seconds, is_active, created_by) "
-       "VALUES (gen_random_uuid(), 'User Service', 'user.created', "
-       "'https://api.example.com/webhooks/user-created', 'at_least_once', true, 'organization_id', "
-       "3, "
-       "'{5, 30, 300}', true, 'admin-user-id')");
+  psql(hub.socket_dir(), test::readme_insert());
   CHECK(psql(hub.socket_dir(), "SELECT count(*) FROM subscribers") == "1");
 }
 

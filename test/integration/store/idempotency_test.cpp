@@ -46,9 +46,7 @@ TEST_CASE("a key with another request is refused, in the same batch and later") 
   const auto other = hub.begin(ingest, event_of("[2]"), key_of(1, 2));
   const auto again = hub.begin(ingest, event_of("[1]"), key_of(1, 1));
   const auto next_key = hub.begin(ingest, event_of("[3]"), key_of(2, 2));
-  hub.io.poll();
-  hub.start(ingest);
-  hub.finish({first, other, again, next_key});
+  hub.start_on(ingest, {first, other, again, next_key});
   REQUIRE(first->accepted());
   CHECK_FALSE(first->value().replayed);
   CHECK(other->failed(AcceptError::key_reused));
@@ -64,9 +62,7 @@ TEST_CASE("a key with another request is refused, in the same batch and later") 
   const auto wrong = hub.begin(later, event_of("[2]"), key_of(1, 2));
   const auto right = hub.begin(later, event_of("[1]"), key_of(1, 1));
   const auto unkeyed = hub.begin(later, event_of("[4]"));
-  hub.io.poll();
-  hub.start(later);
-  hub.finish({wrong, right, unkeyed});
+  hub.start_on(later, {wrong, right, unkeyed});
   CHECK(wrong->failed(AcceptError::key_reused));
   REQUIRE(right->accepted());
   CHECK(right->value().event_id == first->value().event_id);
@@ -82,9 +78,7 @@ TEST_CASE("a refused request leaves its key to the next one") {
   const auto same_bad = hub.begin(ingest, event_of("\xFF"), key_of(1, 1));
   const auto good = hub.begin(ingest, event_of("[]"), key_of(1, 2));
   const auto neighbour = hub.begin(ingest, event_of("[]"), key_of(2, 2));
-  hub.io.poll();
-  hub.start(ingest);
-  hub.finish({bad, same_bad, good, neighbour});
+  hub.start_on(ingest, {bad, same_bad, good, neighbour});
   CHECK(bad->failed(AcceptError::refused));
   CHECK(same_bad->failed(AcceptError::refused));
   REQUIRE(good->accepted());

@@ -95,6 +95,12 @@ struct IngestFixture {
                          [](const RequestPtr& request) { return request->result.has_value(); });
     });
   }
+  // For requests that shall be one batch: all wait in the queue before it starts to work.
+  void start_on(store::Ingest& ingest, const std::vector<RequestPtr>& requests) {
+    io.poll();
+    start(ingest);
+    finish(requests);
+  }
   RequestPtr accept_one(store::Ingest& ingest, NewEvent event,
                         std::optional<store::IdempotencyKey> key = std::nullopt) {
     auto request = begin(ingest, std::move(event), key);

@@ -53,9 +53,7 @@ TEST_CASE("requests that come together share a commit") {
   auto& ingest = hub.add_ingest();
   std::vector<IngestFixture::RequestPtr> requests;
   for (int i = 0; i < 1'100; ++i) requests.push_back(hub.begin(ingest, event_of("[]")));
-  hub.io.poll();
-  hub.start(ingest);
-  hub.finish(requests);
+  hub.start_on(ingest, requests);
   for (const auto& request : requests) REQUIRE(request->accepted());
   CHECK(hub.db.query("SELECT count(DISTINCT id) FROM events") == "1100");
   CHECK(hub.db.query("SELECT count(DISTINCT xmin::text) FROM events") == "3");
@@ -69,9 +67,7 @@ TEST_CASE("a batch is bounded in bytes") {
     requests.push_back(hub.begin(ingest, event_of("[\"" + std::string(4'000, 'x') + "\"]")));
   }
   requests.push_back(hub.begin(ingest, event_of("[\"" + std::string(40'000, 'x') + "\"]")));
-  hub.io.poll();
-  hub.start(ingest);
-  hub.finish(requests);
+  hub.start_on(ingest, requests);
   for (const auto& request : requests) REQUIRE(request->accepted());
   CHECK(hub.db.query("SELECT count(DISTINCT xmin::text) FROM events") == "4");
 }
@@ -83,9 +79,7 @@ TEST_CASE("a full queue refuses instead of growing") {
   for (int i = 0; i < 20; ++i) {
     requests.push_back(hub.begin(ingest, event_of("[\"" + std::string(4'000, 'x') + "\"]")));
   }
-  hub.io.poll();
-  hub.start(ingest);
-  hub.finish(requests);
+  hub.start_on(ingest, requests);
   const auto overloaded = std::count_if(requests.begin(), requests.end(), [](auto& request) {
     return request->failed(AcceptError::overloaded);
   });
@@ -100,9 +94,7 @@ TEST_CASE("partitions are made when they are missing and ahead of need") {
   auto& ingest = hub.add_ingest();
   std::vector<IngestFixture::RequestPtr> requests;
   for (int i = 0; i < 1'000; ++i) requests.push_back(hub.begin(ingest, event_of("[]")));
-  hub.io.poll();
-  hub.start(ingest);
-  hub.finish(requests);
+  hub.start_on(ingest, requests);
   for (const auto& request : requests) REQUIRE(request->accepted());
   for (int i = 0; i < 500; ++i) REQUIRE(hub.accept_one(ingest, event_of("[]"))->accepted());
   CHECK(hub.db.query("SELECT count(*) FROM events") == "1500");
@@ -117,9 +109,7 @@ TEST_CASE("one bad row is refused alone") {
   for (int i = 0; i < 512; ++i) {
     requests.push_back(hub.begin(ingest, event_of(i == 300 ? "[\"\xFF\"]" : "[]")));
   }
-  hub.io.poll();
-  hub.start(ingest);
-  hub.finish(requests);
+  hub.start_on(ingest, requests);
   for (std::size_t i = 0; i < requests.size(); ++i) {
     INFO(i);
     if (i == 300) {

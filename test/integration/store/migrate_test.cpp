@@ -46,9 +46,12 @@ const std::string& whole_shape() {
   return expected;
 }
 
-void await_query(TestDatabase& db, const std::string& sql, const std::string& wanted) {
+// Until so many sessions wait for the end of another's transaction.
+void await_waiting(TestDatabase& db, int wanted) {
+  const std::string sql =
+      "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'";
   for (int i = 0; i < 200; ++i) {
-    if (db.query(sql) == wanted) return;
+    if (db.query(sql) == std::to_string(wanted)) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   FAIL("never came: " << sql);
@@ -104,8 +107,7 @@ TEST_CASE("migrate: kill -9 in the middle, then again", "[migrate]") {
   TestDatabase db(test::empty);
   InTheWay obstacle(db);
   MigratingProcess killed(db.config());
-  await_query(db, "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'",
-              "1");
+  await_waiting(db, 1);
   killed.kill9();
   CHECK(db.query("SELECT to_regclass('eventhub.settings')") == "");
   obstacle.gives_way();
@@ -118,8 +120,7 @@ TEST_CASE("migrate: nothing stays of a migration whose session ended in the midd
   TestDatabase db(test::empty);
   InTheWay obstacle(db);
   MigratingProcess failed(db.config());
-  await_query(db, "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'",
-              "1");
+  await_waiting(db, 1);
   db.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted");
   CHECK(failed.wait() < 0);
   obstacle.gives_way();
@@ -144,10 +145,8 @@ TEST_CASE("migrate: what is in the way is waited for in short turns", "[migrate]
   TestDatabase db(test::empty);
   InTheWay obstacle(db);
   MigratingProcess patient(db.config());
-  await_query(db, "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'",
-              "1");
-  await_query(db, "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'",
-              "0");
+  await_waiting(db, 1);
+  await_waiting(db, 0);
   obstacle.gives_way();
   CHECK(patient.wait() == kAll);
   CHECK(shape(db) == whole_shape());

@@ -1,6 +1,7 @@
 // The table people write to by hand: what it takes, what it refuses, and that the refusal says why.
 #include "integration/store/migrate_fixture.hpp"
 #include "support/catch.hpp"
+#include "support/readme_insert.hpp"
 
 namespace eventhub {
 namespace {
@@ -47,24 +48,7 @@ std::string insert_with(const std::string& column, const std::string& value) {
 }
 
 TEST_CASE("schema: the README's INSERT works as printed", "[schema]") {
-  by_hand(R"(INSERT INTO subscribers (
-  id, name, event_type, webhook_url,
-  delivery_guarantee, ordering_enabled, ordering_key,
-  retry_limit, retry_backoff_seconds,
-  is_active, created_by
-) VALUES (
-  gen_random_uuid(),
-  'User Service',
-  'user.created',
-  'https://api.example.com/webhooks/user-created',
-  'at_least_once',
-  true,
-  'organization_id',
-  3,
-  '{5, 30, 300}',
-  true,
-  'admin-user-id'
-);)");
+  by_hand(test::readme_insert());
   CHECK(by_hand("SELECT retry_backoff_seconds, ordering_key, paused, sid > 0 FROM subscribers "
                 "WHERE name = 'User Service'") == "{5,30,300}|organization_id|f|t");
 }

@@ -4,6 +4,7 @@
 
 #include "support/catch.hpp"
 #include "support/private_postgres.hpp"
+#include "support/readme_insert.hpp"
 #include "support/run_task.hpp"
 
 namespace eventhub::test {
@@ -40,24 +41,7 @@ Task<void> refresh_into(store::Subscribers& subscribers, std::int64_t& version) 
 
 TEST_CASE("the INSERT of the documentation works and every column arrives") {
   Fixture f;
-  f.db.sql(R"(INSERT INTO subscribers (
-  id, name, event_type, webhook_url,
-  delivery_guarantee, ordering_enabled, ordering_key,
-  retry_limit, retry_backoff_seconds,
-  is_active, created_by
-) VALUES (
-  gen_random_uuid(),
-  'User Service',
-  'user.created',
-  'https://api.example.com/webhooks/user-created',
-  'at_least_once',
-  true,
-  'organization_id',
-  3,
-  '{5, 30, 300}',
-  true,
-  'admin-user-id'
-);)");
+  f.db.sql(readme_insert());
   const SubscriberPtr s = f.only();
   CHECK(s->name == "User Service");
   CHECK(to_string(s->id) == f.db.query("SELECT id FROM subscribers"));

@@ -17,8 +17,10 @@ namespace eventhub::test {
 
 struct Hub {
   Hub(boost::asio::io_context& context, const TestDatabase& db, Config settings = {})
+      : Hub(context, with_database(std::move(settings), db)) {}
+  Hub(boost::asio::io_context& context, Config whole)
       : io(context),
-        config(with_database(std::move(settings), db)),
+        config(std::move(whole)),
         database(io.get_executor(), config.database, metrics),
         wakeups(database, to_string(node)),
         partitions(database),
