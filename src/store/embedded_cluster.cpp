@@ -108,6 +108,7 @@ void make_cluster(const EmbeddedFiles& files, const std::string& bin_dir) {
     single.timeout = Millis{300'000};
     run(single, files.user);
     move_into_place(made, files);
+    remove_leftovers(files.data_dir);  // a killed initdb's last child may have written on
   } catch (const std::runtime_error&) {
     remove_leftovers(files.data_dir);
     throw;

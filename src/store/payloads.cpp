@@ -183,12 +183,14 @@ Task<bool> Payloads::read_batch(pg::ConnectionPtr& connection, std::vector<std::
     if (!dropped) co_return false;
   }
   if (!dropped) co_return true;
+  const std::size_t before = context_.partitions.all().size();
   try {
     co_await context_.partitions.reload();
   } catch (const pg::Error& error) {
     log::warn("payloads could not be read", {{"error", error.what()}});
     co_return false;
   }
+  if (context_.partitions.all().size() == before) co_return false;  // not dropped by us
   for (const std::int64_t seq : batch) {
     if (wanted_.contains(seq)) queue_.push_back(seq);
   }
