@@ -50,8 +50,8 @@ int run_with_database(Config config) {
 }  // namespace
 
 int run_hub(Config config) {
-  std::signal(SIGPIPE, SIG_IGN);
-  std::signal(SIGHUP, SIG_IGN);
+  static_cast<void>(std::signal(SIGPIPE, SIG_IGN));
+  static_cast<void>(std::signal(SIGHUP, SIG_IGN));
   name_worker(config);
   raise_descriptor_limit();
   std::unique_ptr<store::EmbeddedPostgres> embedded;

@@ -167,10 +167,15 @@ class EnvelopeReader {
   }
 
   void keep(Member which, std::string text) {
-    if (which == event_type) event_.event_type = std::move(text);
-    if (which == version) event_.version = std::move(text);
-    if (which == organization_id) event_.organization_id = std::move(text);
-    if (which == user_id) event_.user_id = std::move(text);
+    if (which == event_type) {
+      event_.event_type = std::move(text);
+    } else if (which == version) {
+      event_.version = std::move(text);
+    } else if (which == organization_id) {
+      event_.organization_id = std::move(text);
+    } else if (which == user_id) {
+      event_.user_id = std::move(text);
+    }
   }
 
   json::Walker walk_;

@@ -27,7 +27,7 @@ std::string describe_loss(std::uint64_t lost) {
 Sink& sink() {
   static Sink* const made = [] {
     auto* const fresh = new Sink(STDOUT_FILENO, kBufferBytesMax, describe_loss);
-    std::atexit([] { flush(kExitFlushMs); });
+    static_cast<void>(std::atexit([] { flush(kExitFlushMs); }));
     return fresh;
   }();
   return *made;

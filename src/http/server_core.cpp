@@ -10,7 +10,6 @@
 namespace eventhub::http {
 namespace {
 
-namespace asio = boost::asio;
 constexpr Millis kScanMax{250};
 
 // Late by at most this much; nothing to be exact about.

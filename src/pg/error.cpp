@@ -45,7 +45,7 @@ Error error_of(const pg_result* result, std::string_view where) {
   const bool lost = state.empty() || ends_session(result);
   std::string message = std::string(where) + ": " + said;
   if (!state.empty()) message += " (" + state + ")";
-  Error error(std::move(message), state, lost, state.empty());
+  Error error(message, state, lost, state.empty());
   error.server_message = std::move(said);
   error.constraint = field(result, PG_DIAG_CONSTRAINT_NAME);
   return error;

@@ -105,7 +105,7 @@ Task<pg::ConnectionPtr> Database::open(Profile profile, std::shared_ptr<void> pl
     if (error.sqlstate.empty()) {
       message += " (is it running there? --embedded starts a private PostgreSQL)";
     }
-    throw pg::Error(std::move(message), error.sqlstate, true, false);
+    throw pg::Error(message, error.sqlstate, true, false);
   }
 }
 

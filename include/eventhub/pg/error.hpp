@@ -7,8 +7,8 @@ namespace eventhub::pg {
 // A failed statement or connection. `sqlstate` is empty when the server said nothing.
 class Error : public std::runtime_error {
  public:
-  Error(std::string message, std::string state, bool lost, bool unknown)
-      : std::runtime_error(std::move(message)),
+  Error(const std::string& message, std::string state, bool lost, bool unknown)
+      : std::runtime_error(message),
         sqlstate(std::move(state)),
         connection_lost(lost),
         outcome_unknown(unknown) {}
