@@ -6,12 +6,18 @@
 #include "worker.hpp"
 
 namespace eventhub::dispatcher {
+namespace {
+
+// A signal tells of new messages at once within the process and within 10 ms between processes.
+constexpr Millis kPollFloor{10};
+
+}  // namespace
 
 Task<void> Worker::feed_loop() {
   ++loops_;
   pg::ConnectionPtr connection;
   std::unique_ptr<store::MessageFeed> feed;
-  Millis idle{1};
+  Millis idle = kPollFloor;
   while (!stopping_) {
     bool failed = false;
     bool more = false;
@@ -33,12 +39,12 @@ Task<void> Worker::feed_loop() {
       continue;
     }
     if (more) {
-      idle = Millis{1};
+      idle = kPollFloor;
       continue;
     }
     // The signal is the hurry, the poll is the truth; it slows down while nothing comes.
     const bool woken = co_await context_.wakeups.of(store::Signal::messages).wait(idle);
-    idle = woken ? Millis{1} : std::min(idle * 2, context_.config.poll_interval);
+    idle = woken ? kPollFloor : std::min(idle * 2, context_.config.poll_interval);
   }
   --loops_;
 }

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kRowsPerCommit = 8'000;
 constexpr Millis kHeartbeat{1'000};   // the server drops a lock session that is silent for 10 s
 constexpr Millis kStandbyFloor{100};  // between two tries for the lock
-constexpr Millis kPollFloor{2};
+constexpr Millis kPollFloor{10};      // a signal is there before, at the latest after 10 ms
 constexpr Millis kBackoffFloor{100}, kBackoffMax{3'000};
 
 class Fanout final : public store::Role {
