@@ -1,10 +1,11 @@
-"""More for the end-to-end tests, beside hub.py: many events at once, a hub split over processes, and
-judging what arrived.
+"""More for the end-to-end tests, beside hub.py: many events at once, a hub split over processes,
+and judging what arrived.
 
     post_many(hub, events)          thousands of POSTs over a few kept connections
     Fleet(start)                    a hub as a process per role: .apis .fanout .dispatchers .cleanup
     ExactSink()                     a Sink that stamps an answer before it is sent
     wait_ended(database, sid, n)    n messages of a subscriber, all of them ended
+    event(n), by_key, numbers       event n of one of KEYS keys; the key and number of a delivery
 
 Importing `exact_sink as sink` replaces the fixture `sink` of conftest.py by an ExactSink.
 """
@@ -27,6 +28,21 @@ PATIENCE = float(os.environ.get("EVENTHUB_TEST_PATIENCE", "90"))
 
 with open(BINARY, "rb") as _file:
     SANITIZED = b"__asan_init" in _file.read()
+
+KEYS = 16
+
+
+def event(number, keys=KEYS, **members):
+    return {"event_type": "test.event", "organization_id": f"org-{number % keys}",
+            "payload": {"number": number, "key": number % keys}, **members}
+
+
+def by_key(delivery):
+    return delivery.json()["key"]
+
+
+def numbers(deliveries):
+    return [d.json()["number"] for d in deliveries]
 
 
 class ExactSink(Sink):
@@ -115,7 +131,8 @@ def post_many(hub, events, connections=16):
         except Exception as error:  # handed to the caller
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(min(connections, len(events)))]
+    threads = [threading.Thread(target=run, args=(part,))
+               for part in range(min(connections, len(events)))]
     for thread in threads:
         thread.start()
     for thread in threads:

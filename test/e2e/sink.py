@@ -13,6 +13,7 @@ returns one. Order is judged by order_violations().
 """
 import dataclasses
 import json
+import math
 import socket
 import struct
 import threading
@@ -57,6 +58,11 @@ class Delivery:
     @property
     def seq(self):
         return int(self.headers.get("x-event-seq", 0))
+
+    @property
+    def number(self):
+        """The producer's own counter, as the payloads of these tests have it."""
+        return self.json()["number"]
 
     @property
     def ok(self):
@@ -190,7 +196,11 @@ class Sink:
         if answer.reset or answer.close:
             self._finish(delivery, None)
             return False
-        connection.sendall(answer.raw if answer.raw is not None else _render(answer))
+        try:
+            connection.sendall(answer.raw if answer.raw is not None else _render(answer))
+        except OSError:  # who asked is gone: our work on it ends now all the same
+            self._finish(delivery, None)
+            return False
         self._finish(delivery, answer.status)
         return answer.raw is None and not answer.close_after
 
@@ -201,22 +211,37 @@ class Sink:
             self._changed.notify_all()
 
 
-def order_violations(deliveries, key):
+def order_violations(deliveries, key, timeout=None):
     """What breaks "per key, in order, one at a time": sentences, empty when all is well. `key`
-    maps a delivery to its ordering key. Order is that of X-Event-Seq; a repeated message is no
-    violation unless it comes after a newer one."""
+    maps a delivery to its ordering key. Order is that of the producer, payload.number, which must
+    increase per key, and X-Event-Seq must say the same. A repeated message is no violation unless
+    it comes after a newer one; one that was never answered is in flight for ever, or for `timeout`
+    seconds."""
     found = []
     by_key = {}
     for delivery in sorted(deliveries, key=lambda d: d.t_start):
         by_key.setdefault(key(delivery), []).append(delivery)
     for value, row in by_key.items():
-        for before, after in zip(row, row[1:]):
-            if after.seq < before.seq:
-                found.append(f"key {value}: event {after.seq} came after {before.seq}")
-            elif after.seq != before.seq and (before.t_end or 0) > after.t_start:
-                found.append(f"key {value}: event {after.seq} began while {before.seq} was"
-                             " in flight")
+        newest, end, older_end = None, 0, 0  # `older_end`: of everything before the newest
+        for delivery in row:
+            name = f"key {value}: number {delivery.number}, event {delivery.seq},"
+            if newest is None or delivery.number > newest.number:
+                if newest and delivery.seq <= newest.seq:
+                    found.append(f"{name} has no higher X-Event-Seq than {newest.seq} before it")
+                newest, end, older_end = delivery, 0, max(end, older_end)
+            elif delivery.number < newest.number:
+                found.append(f"{name} came after number {newest.number}")
+                continue
+            if older_end > delivery.t_start:
+                found.append(f"{name} began while an older one was in flight")
+            end = max(end, _end(delivery, timeout))
     return found
+
+
+def _end(delivery, timeout):
+    if delivery.t_end is not None:
+        return delivery.t_end
+    return math.inf if timeout is None else delivery.t_start + int(timeout * 1e9)
 
 
 def _render(answer):

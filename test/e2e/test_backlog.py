@@ -1,5 +1,5 @@
-"""Much that waits: a subscriber that is down, a blocked key, small partitions, retention, roles that
-are missing. What waits costs rows, not memory, and delays nobody else.
+"""Much that waits: a subscriber that is down, a blocked key, small partitions, retention, roles
+that are missing. What waits costs rows, not memory, and delays nobody else.
 """
 import http.client
 import json
@@ -9,26 +9,16 @@ import time
 import pytest
 
 from hub import ALL_ROLES, Producer, order_violations, wait_until
-from load import (PATIENCE, SANITIZED, Gate, Hold, dead_letters, post_many, resident_mib, times_sent,
-                  wait_ended)
+from load import (KEYS, PATIENCE, SANITIZED, Gate, Hold, by_key, dead_letters, event, post_many,
+                  resident_mib, times_sent, wait_ended)
 from load import exact_sink as sink  # noqa: F401  (a fixture)
 from sink import Answer
 
-KEYS = 32
 SMALL = {"EVENTHUB_DISPATCHER_QUEUE_ROWS_MAX": "1000", "EVENTHUB_DISPATCHER_PARK_AFTER_MS": "300"}
 PARTITIONS = {"EVENTHUB_CLEANUP_PARTITION_ROWS": "50", "CHECK_INTERVAL_MS": "200",
               "EVENTHUB_DISPATCHER_PARK_AFTER_MS": "300"}
 TAKEOVER = {"WEBHOOK_TIMEOUT_MS": "2000", "EVENTHUB_DISPATCHER_TAKEOVER_MARGIN_MS": "200",
             "EVENTHUB_DISPATCHER_SEND_LEASE_MS": "2100"}
-
-
-def event(number, keys=KEYS, **members):
-    return {"event_type": "test.event", "organization_id": f"org-{number % keys}",
-            "payload": {"number": number, "key": number % keys}, **members}
-
-
-def by_key(delivery):
-    return delivery.json()["key"]
 
 
 def once_each(deliveries, count):
@@ -194,8 +184,8 @@ def test_events_wait_for_a_fan_out_and_messages_for_a_dispatcher(hub, database, 
                                    "api,dispatcher", "fanout,dispatcher", "dispatcher,cleanup",
                                    ALL_ROLES])
 def test_any_subset_drains_under_load(hub, database, sink, roles):
-    """Two processes with these roles, one with the rest; one of the two is ended with SIGTERM in the
-    middle: exit 0, nothing lost, nothing sent twice, order kept."""
+    """Two processes with these roles, one with the rest; one of the two is ended with SIGTERM in
+    the middle: exit 0, nothing lost, nothing sent twice, order kept."""
     parts = [hub(roles=roles, env=TAKEOVER, ready=False) for _ in range(2)]
     rest = ",".join(role for role in ALL_ROLES.split(",") if role not in roles.split(","))
     others = [hub(roles=rest, env=TAKEOVER, ready=False)] if rest else []
@@ -247,7 +237,8 @@ def test_a_request_that_is_half_here_at_sigterm_is_answered_truthfully(hub, data
 
 
 @pytest.mark.slow
-def test_deliveries_in_flight_at_sigterm_are_finished_and_kept_over_a_hand_over(hub, database, sink):
+def test_deliveries_in_flight_at_sigterm_are_finished_and_kept_over_a_hand_over(
+        hub, database, sink):
     """The leaving dispatcher's request is answered late; its key's next message, sent by the other
     dispatcher, does not overtake it."""
     hub(roles="api,fanout,cleanup")

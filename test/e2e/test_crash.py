@@ -12,8 +12,8 @@ import time
 import pytest
 
 from hub import Producer, order_violations, wait_until
-from load import (PATIENCE, Fleet, Gate, Hold, dead_letters, quietly, times_sent, wait_balanced,
-                  wait_ended)
+from load import (KEYS, PATIENCE, Fleet, Gate, Hold, by_key, dead_letters, event, quietly,
+                  times_sent, wait_balanced, wait_ended)
 from load import exact_sink as sink  # noqa: F401  (a fixture)
 from sink import Answer
 
@@ -25,16 +25,6 @@ QUICK = {
     "EVENTHUB_DISPATCHER_TAKEOVER_MARGIN_MS": "300", "EVENTHUB_DISPATCHER_PARK_AFTER_MS": "1000",
     "WEBHOOK_TIMEOUT_MS": "2000", "CHECK_INTERVAL_MS": "1000",
 }
-KEYS = 12
-
-
-def event(number):
-    return {"event_type": "test.event", "organization_id": f"org-{number % KEYS}",
-            "payload": {"number": number, "key": number % KEYS}}
-
-
-def by_key(delivery):
-    return delivery.json()["key"]
 
 
 class Load:
@@ -82,7 +72,8 @@ class Load:
     def verify(self):
         self.producer.stop()
         self.producer.join(PATIENCE)
-        wait_until(lambda: quietly(self.database.drained), PATIENCE, "everything drained", every=0.3)
+        wait_until(lambda: quietly(self.database.drained), PATIENCE, "everything drained",
+                   every=0.3)
         accepted = set(self.producer.accepted.values())
         assert not self.producer.refused
         assert self.database.value("SELECT count(*) FROM events") == len(accepted)

@@ -5,11 +5,9 @@ import re
 from cpp import blank, functions, lambdas, line_of
 
 COLUMNS_MAX = 100
-E2E_COLUMNS_MAX = 110
 FUNCTION_LINES_MAX = 60
 TEST_FUNCTION_LINES_MAX = 100
 FILE_LINES_MAX = 400
-E2E_FILE_LINES_MAX = 900  # one file per topic; a fleet of processes serves all its tests
 
 CPP = (".cpp", ".hpp")
 SEES = {  # layer -> layers it may include, besides itself
@@ -59,9 +57,8 @@ def _in_product(path):
 def columns(path, text):
     if not _is_code(path):
         return []
-    limit = E2E_COLUMNS_MAX if path.startswith("test/e2e/") else COLUMNS_MAX
-    return [(number, f"{len(line)} columns, at most {limit}")
-            for number, line in enumerate(text.split("\n"), 1) if len(line) > limit]
+    return [(number, f"{len(line)} columns, at most {COLUMNS_MAX}")
+            for number, line in enumerate(text.split("\n"), 1) if len(line) > COLUMNS_MAX]
 
 
 def white_space(path, text):
@@ -76,10 +73,9 @@ def white_space(path, text):
 
 def file_length(path, text):
     lines = text.count("\n")
-    limit = E2E_FILE_LINES_MAX if path.startswith("test/e2e/") else FILE_LINES_MAX
-    if not _is_code(path) or lines <= limit:
+    if not _is_code(path) or lines <= FILE_LINES_MAX:
         return []
-    return [(lines, f"{lines} lines, at most {limit}: split it by topic")]
+    return [(lines, f"{lines} lines, at most {FILE_LINES_MAX}: split it by topic")]
 
 
 def function_length(path, text):
