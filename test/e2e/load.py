@@ -169,13 +169,13 @@ def _received(link):
 
 
 class Fleet:
-    """A hub as processes. `start` is the fixture `hub`."""
+    """A hub as processes. `start` is the fixture `hub`; `each(n)`: variables of dispatcher n."""
 
-    def __init__(self, start, env=None, apis=2, dispatchers=4):
+    def __init__(self, start, env=None, apis=2, dispatchers=4, each=lambda n: {}):
         self._start, self._env = start, env or {}
         self.apis = [self._launch("api") for _ in range(apis)]
         self.fanout = self._launch("fanout")
-        self.dispatchers = [self._launch("dispatcher") for _ in range(dispatchers)]
+        self.dispatchers = [self._launch("dispatcher", each(n)) for n in range(dispatchers)]
         self.cleanup = self._launch("cleanup")
         for process in self.all():
             process.wait_ready(PATIENCE)
@@ -187,8 +187,8 @@ class Fleet:
     def all(self):
         return [*self.apis, self.fanout, *self.dispatchers, self.cleanup]
 
-    def _launch(self, roles):
-        return self._start(roles=roles, env=self._env, ready=False)
+    def _launch(self, roles, more={}):
+        return self._start(roles=roles, env={**self._env, **more}, ready=False)
 
 
 def wait_balanced(database, dispatchers, timeout=PATIENCE):

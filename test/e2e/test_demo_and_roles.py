@@ -9,7 +9,7 @@ import pytest
 
 from hub import (BINARY, ROOT, Hub, Producer, clean_environment, free_port, order_violations,
                  wait_until)
-from load import PATIENCE, by_key, event
+from load import by_key, event
 from sink import Answer
 
 
