@@ -87,11 +87,12 @@ class Load:
         self.report(name, began, shards)
 
     def victim(self):
-        """The dispatcher with most of the ordered messages: somebody to miss."""
+        """The dispatcher with most ordered and unordered messages: somebody to miss."""
         def messages(dispatcher):
-            return self.database.value(
-                "SELECT count(*) FROM messages WHERE sid = %s AND shard = ANY(%s)", self.ordered,
-                self.shards_of(dispatcher))
+            shards = self.shards_of(dispatcher)
+            return min(self.database.value(
+                "SELECT count(*) FROM messages WHERE sid = %s AND shard = ANY(%s)", sid, shards)
+                for sid in (self.ordered, self.plain))
         return max(self.fleet.dispatchers, key=messages)
 
     def shards_of(self, dispatcher):

@@ -96,7 +96,7 @@ def test_a_second_signal_ends_it_at_once(hub, database, sink):
     one.post(event(1))
     wait_until(lambda: sink.deliveries("/a"))
     one.process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    wait_until(lambda: "draining" in one.log_text())
     assert one.alive
     one.process.send_signal(signal.SIGINT)
     assert one.wait(3) == 130
