@@ -75,23 +75,22 @@ class Delivery:
 class Sink:
     """`keep_alive`: idle connections are closed by us after so many seconds (None: never)."""
 
-    def __init__(self, port=0, keep_alive=None):
+    def __init__(self, port=0, keep_alive=None, host="127.0.0.1"):
         self.keep_alive = keep_alive
         self._rules = {}
         self._deliveries = []
         self._changed = threading.Condition()
         self._open = set()
         self.connections = 0
-        self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", port))
-        self._listener.listen(512)
+        self._host = f"[{host}]" if ":" in host else host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=512)
         self.port = self._listener.getsockname()[1]
         self._closed = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def url(self, path="/"):
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"http://{self._host}:{self.port}{path}"
 
     def on(self, path, rule):
         self._rules[path] = rule

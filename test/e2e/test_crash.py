@@ -9,7 +9,7 @@ import pytest
 
 from chaos import Load, roles
 from hub import wait_until
-from load import PATIENCE, wait_balanced
+from load import PATIENCE, event, wait_balanced
 from load import exact_sink as sink  # noqa: F401  (a fixture)
 from proxy import Proxy
 
@@ -104,6 +104,24 @@ def test_postgres_restarted(load, server, how):
             server.stop(how)
         server.start(wait=60)
     load.verify()
+
+
+def test_without_postgres_events_are_refused_soon_and_taken_again(hub, database, sink, server):
+    one = hub()
+    database.subscribe(sink.url("/a"))
+    server.stop("fast")
+    try:
+        for number in range(5):
+            began = time.monotonic()
+            reply = one.post(event(number), timeout=PATIENCE)
+            assert reply.status == 503 and int(reply.headers["retry-after"]) >= 1
+            assert time.monotonic() - began < 10
+    finally:
+        server.start(wait=60)
+    wait_until(lambda: one.post(event(5)).status == 202, PATIENCE)
+    assert sink.wait(1, "/a", PATIENCE)[0].number == 5
+    wait_until(database.drained, PATIENCE)
+    assert {d.number for d in sink.deliveries("/a")} == {5}, "what was refused is not there"
 
 
 def test_postgres_frozen(load, server):

@@ -49,6 +49,7 @@ def test_attempts_are_counted_over_a_crash(hub, database, sink):
     fleet.dispatchers[0].start()
     assert wait_ended(database, sid, 1) == {"dead": 1}
     assert [d.attempt for d in sink.deliveries("/a")] == [1, 2, 3, 4]
+    assert len(times_sent(sink.deliveries("/a"))) == 1, "the same X-Message-Id"
 
 
 def test_no_second_request_of_a_key_while_one_of_a_dead_process_may_be_in_the_air(

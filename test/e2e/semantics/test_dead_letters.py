@@ -1,8 +1,11 @@
 """Dead letters, states and metrics tell what happened."""
+import os
+import re
+
 import psycopg2
 import pytest
 
-from hub import wait_until
+from hub import ROOT, wait_until
 from load import PATIENCE, Hold, times_sent
 from sink import Answer
 
@@ -76,6 +79,44 @@ def test_an_answer_that_is_no_text_is_kept_as_far_as_it_can_be(case):
     assert case.ended(1) == {"dead": 1}
     kept = case.database.value("SELECT response FROM delivery_attempts WHERE sid = %s", case.sid)
     assert "AAAA" in kept and len(kept.encode()) <= 4096
+
+
+def test_reasons_to_wait_are_the_same_words_everywhere(case):
+    """In SQL, in the metric's labels, and in its description."""
+    words = [row[0] for row in case.database.rows(
+        "SELECT wait_reason_name(n::smallint) FROM generate_series(1, 10) n")]
+    labels = re.findall(r'eventhub_waiting_messages\{reason="(\w+)"\}',
+                        "\n".join(case.world.dispatchers[0].metrics()))
+    with open(os.path.join(ROOT, "docs/metrics.md"), encoding="utf-8") as file:
+        line = next(text for text in file if text.startswith("| `eventhub_waiting_messages`"))
+    described = re.findall(r"`(\w+)`", line.split("|")[4])
+    assert None not in words and len(set(words)) == 10
+    assert sorted(labels) == sorted(described) == sorted(words)
+
+
+def test_what_waits_is_pending_until_it_is_parked_with_its_reason(case):
+    hold = Hold()
+    case.ordered(hold)
+    paused = case.subscribe(path="/paused", paused=True)
+    for number in range(3):
+        case.post(number, "a")
+
+    def seen(sid, reason, before):
+        """All states until three are parked."""
+        found = set()
+        while ("waiting", reason, 3) not in found:
+            rows = case.database.rows("SELECT state, reason, count(*) FROM message_status WHERE "
+                                      "sid = %s GROUP BY 1, 2", sid)
+            found |= set(rows)
+            assert {row[:2] for row in rows} <= {("pending", before), ("waiting", reason)}
+        return found
+
+    assert seen(paused, "paused", "paused")
+    assert seen(case.sid, "order", None)
+    hold.open()
+    assert case.ended(3) == {"delivered": 3}
+    case.database.rows("DELETE FROM subscribers WHERE sid = %s", paused)
+    assert case.ended(3, paused) == {"cancelled": 3}
 
 
 def test_a_waiting_retry_shows_its_reason_and_time(case):
