@@ -9,8 +9,8 @@ import time
 import pytest
 
 from hub import Producer, wait_until
-from load import (FRUGAL, PATIENCE, SANITIZED, ExactSink, Hold, event, post_many, resident_mib,
-                  times_sent, wait_ended)
+from load import (FRUGAL, PATIENCE, ExactSink, Hold, event, post_many, resident_mib, times_sent,
+                  wait_ended)
 from load import exact_sink as sink  # noqa: F401  (a fixture)
 from sink import Answer, Sink
 
@@ -43,7 +43,7 @@ def test_large_payloads_for_a_slow_receiver_do_not_fill_memory(hub, database, si
     wait_until(lambda: database.states(slow) == {"delivered": count}, 3 * PATIENCE)
     most = max(most, resident_mib(one))
     print(f"{count} MiB in payloads: {before:.0f} MiB and at most {most - before:.0f} more")
-    assert most - before < (300 if SANITIZED else 90)  # a cache of 32 MiB, and what is in the air
+    assert most - before < 80  # a cache of 32 MiB, and what is in the air
     for path in ("/slow", "/live"):
         assert len(times_sent(sink.deliveries(path))) == count
         for delivery in sink.deliveries(path):
@@ -92,7 +92,7 @@ def test_a_transaction_held_open_slows_nobody_down(hub, database, sink, seconds)
     producer.stop()
     producer.join()
     print(f"from POST to delivery: {before * 1000:.1f} ms, then {meanwhile * 1000:.1f} ms")
-    assert meanwhile < 4 * before + 0.03
+    assert meanwhile < 5 * before + 0.3
     assert len(producer.accepted) >= seconds * 20, "two thirds may be lost to a busy machine"
     for sid in sids:
         count = len(producer.accepted)

@@ -21,7 +21,7 @@ def test_s13_a_hanging_receiver_delays_nobody(case):
     wait_until(lambda: hold.now >= 32, PATIENCE)
     while_it_hangs = typical(case, range(150, 200))
     assert case.ended(200, fine) == {"delivered": 200}
-    assert while_it_hangs < 5 * before + 0.05
+    assert while_it_hangs < 5 * before + 0.3
     assert not [d for d in case.sent("/slow") if d.t_end or d.attempt > 1]
     assert hold.most <= 64
     hold.open()
