@@ -276,7 +276,6 @@ def test_a_request_that_is_half_here_at_sigterm_is_answered_truthfully(hub, data
         sink.wait(1, "/a", PATIENCE)
 
 
-@pytest.mark.slow
 def test_deliveries_in_flight_at_sigterm_are_finished_and_kept_over_a_hand_over(
         hub, database, sink):
     """The leaving dispatcher's request is answered late; its key's next message, sent by the other
