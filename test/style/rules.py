@@ -2,7 +2,7 @@
 import ast
 import re
 
-from cpp import blank, functions, lambdas, line_of
+from cpp import blank, closing, functions, lambdas, line_of
 
 COLUMNS_MAX = 100
 FUNCTION_LINES_MAX = 60
@@ -26,13 +26,15 @@ LIBRARIES = {  # start of an include -> where it may stand
     "boost/beast": r"src/http/",
     "openssl/": r"src/http/",
     "ares": r"src/http/",
-    "libpq": r"src/pg/",
+    "libpq": r"src/pg/|bench/hub_database",
     "simdjson": r"src/core/json",
     "toml++": r"src/core/config",
-    "CLI/": r"src/app/cli\.cpp",
+    "CLI/": r"src/app/cli\.cpp|bench/options\.cpp",
     "prometheus/": r"src/core/metrics",
     "spdlog/": r"src/core/log",
 }
+# Their references are to what outlives the io_context that runs the coroutine.
+OWNERS = r"src/app/(healthcheck|hub|migrate)\.cpp"
 BANNED = [  # (pattern, where it may stand, what to do instead)
     (r"\bdetached\b", None, "detached swallows exceptions: eventhub::spawn"),
     (r"\bco_spawn\s*\(", r"src/core/async\.cpp", "start coroutines with eventhub::spawn"),
@@ -41,17 +43,21 @@ BANNED = [  # (pattern, where it may stand, what to do instead)
      "one thread per process: no locks"),
     (r"\bthis_thread::sleep", None, "it stops the loop: co_await eventhub::sleep_for"),
     (r"\bsystem_clock::now\s*\(", r"src/core/time\.cpp", "time comes from Clock"),
-    (r"\bstd::(cout|cerr)\b", r"src/(app/|main\.cpp)", "output goes through eventhub::log"),
+    (r"\bstd::(cout|cerr)\b", r"src/(app/|main\.cpp)|bench/", "output goes through eventhub::log"),
     (r"awaitable_operators", None, "|| loses errors and costs seconds of compile time"),
 ]
 
 
 def _is_code(path):
-    return path.endswith(CPP + (".py", ".sh")) or path.startswith("scripts/")
+    return path.endswith(CPP + (".py", ".sh", ".sql")) or path.startswith("scripts/")
 
 
 def _in_product(path):
     return path.endswith(CPP) and path.startswith(("src/", "include/"))
+
+
+def _is_program(path):
+    return _in_product(path) or path.endswith(CPP) and path.startswith("bench/")
 
 
 def columns(path, text):
@@ -121,7 +127,7 @@ def layers(path, text):
 
 
 def libraries(path, text):
-    if not _in_product(path):
+    if not _is_program(path):
         return []
     return [(line, f"<{name}> is only for {where}")
             for line, name in _includes(text) for start, where in LIBRARIES.items()
@@ -129,7 +135,7 @@ def libraries(path, text):
 
 
 def banned_words(path, text):
-    if not _in_product(path):
+    if not _is_program(path):
         return []
     code = blank(text)
     return [(line_of(code, match.start()), f"{match.group().strip()}: {instead}")
@@ -145,6 +151,21 @@ def lambda_coroutines(path, text):
     return [(line_of(code, offset), f"a coroutine that captures [{captures}]: name the function")
             for captures, offset, body in lambdas(code)
             if captures and re.search(r"\bco_(await|return|yield)\b", body)]
+
+
+def spawned_by_value(path, text):
+    """What spawn() starts outlives its caller: parameters by value, no references or pointers."""
+    if not _in_product(path) or re.match(OWNERS, path):
+        return []
+    code = blank(text)
+    found = set()
+    for match in re.finditer(r"\bspawn\(", code):
+        call = code[match.end():closing(code, match.end() - 1)]
+        for name in re.findall(r"(\w+)\s*\(", call):
+            for made in re.finditer(rf"\bTask<[^;{{}}()]*>\s+(?:\w+::)*{name}\(", code):
+                if re.search(r"[&*]", code[made.end():closing(code, made.end() - 1)]):
+                    found.add((line_of(code, made.start()), f"{name} is spawned: by value"))
+    return sorted(found)
 
 
 def one_await(path, text):
@@ -176,4 +197,4 @@ def pragma_once(path, text):
 
 
 RULES = [columns, white_space, file_length, function_length, layers, libraries, banned_words,
-         lambda_coroutines, one_await, opening_comment, pragma_once]
+         lambda_coroutines, spawned_by_value, one_await, opening_comment, pragma_once]
