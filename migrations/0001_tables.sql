@@ -1,5 +1,5 @@
--- Append-only on the hot path: events, messages and delivery_attempts are only ever inserted into
--- and go by partition. A message's state is its last attempt; what waits long lives in `parked`.
+-- Append-only on the hot path: events, messages and delivery_attempts are only ever inserted into and go by
+-- partition. A message's state is its last attempt; what waits long lives in `parked`.
 -- Everything is created in the first schema of search_path (default: eventhub).
 
 CREATE TABLE settings (
@@ -12,7 +12,7 @@ CREATE FUNCTION setting_bigint(wanted text) RETURNS bigint
   LANGUAGE sql STABLE SET search_path FROM CURRENT
   AS $$ SELECT value::bigint FROM settings WHERE name = wanted $$;
 
--- ── subscribers ──────────────────────────────────────────────────────────────────────────────────
+-- ── subscribers ────────────────────────────────────────────────────────────────────────────────────────
 
 CREATE FUNCTION backoff_ok(waits double precision[]) RETURNS boolean
   LANGUAGE sql IMMUTABLE
@@ -22,9 +22,8 @@ CREATE FUNCTION backoff_ok(waits double precision[]) RETURNS boolean
 CREATE FUNCTION patterns_ok(patterns text[]) RETURNS boolean
   LANGUAGE sql IMMUTABLE
   AS $$ SELECT coalesce(array_ndims(patterns) = 1, false)
-             AND (SELECT bool_and(coalesce(
-                    p ~ '^(>|[A-Za-z0-9_:/-]+|\*)(\.([A-Za-z0-9_:/-]+|\*))*(\.>)?$'
-                    AND p !~ '^>\.' AND length(p) <= 255, false))
+             AND (SELECT bool_and(coalesce(p ~ '^(>|[A-Za-z0-9_:/-]+|\*)(\.([A-Za-z0-9_:/-]+|\*))*(\.>)?$'
+                                           AND p !~ '^>\.' AND length(p) <= 255, false))
                   FROM unnest(patterns) p) $$;
 
 CREATE TABLE subscribers (
@@ -32,11 +31,9 @@ CREATE TABLE subscribers (
   id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
   name text NOT NULL CONSTRAINT name_is_1_to_255_characters CHECK (length(name) BETWEEN 1 AND 255),
   event_type text
-    CONSTRAINT event_type_is_exact_or_a_wildcard_like_user_star
-    CHECK (event_type IS NULL OR patterns_ok(ARRAY[event_type])),
+    CONSTRAINT event_type_is_exact_or_a_wildcard_like_user_star CHECK (event_type IS NULL OR patterns_ok(ARRAY[event_type])),
   event_types text[] CONSTRAINT event_types_are_exact_or_wildcards
-    CHECK (event_types IS NULL
-           OR (cardinality(event_types) BETWEEN 1 AND 100 AND patterns_ok(event_types))),
+    CHECK (event_types IS NULL OR (cardinality(event_types) BETWEEN 1 AND 100 AND patterns_ok(event_types))),
   webhook_url text NOT NULL
     CONSTRAINT webhook_url_is_an_absolute_http_or_https_url
     CHECK (webhook_url ~* '^https?://[^[:space:][:cntrl:]@/?#]+([/?][^[:space:][:cntrl:]#]*)?$'
@@ -78,8 +75,7 @@ CREATE TABLE subscribers (
   created_by text NOT NULL CONSTRAINT created_by_is_not_empty CHECK (created_by <> ''),
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),
-  CONSTRAINT event_type_or_event_types_is_needed
-    CHECK (event_type IS NOT NULL OR event_types IS NOT NULL),
+  CONSTRAINT event_type_or_event_types_is_needed CHECK (event_type IS NOT NULL OR event_types IS NOT NULL),
   CONSTRAINT ordering_enabled_needs_an_ordering_key
     CHECK (NOT ordering_enabled OR ordering_key IS NOT NULL),
   CONSTRAINT filter_is_not_supported_yet CHECK (filter IS NULL)
@@ -98,7 +94,7 @@ CREATE TRIGGER subscribers_changed
   AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON subscribers
   FOR EACH STATEMENT EXECUTE FUNCTION bump_subscribers_version();
 
--- ── the log: three insert-only tables cut alike by event_seq ─────────────────────────────────────
+-- ── the log: three insert-only tables cut alike by event_seq ────────────────────────────────────────────
 
 CREATE SEQUENCE event_seq MINVALUE 1 CACHE 1;  -- taken under the ordering lock: order of acceptance
 
@@ -157,16 +153,14 @@ CREATE FUNCTION create_next_partition() RETURNS void
 DECLARE
   n integer; lo bigint; hi bigint; live integer; t text;
 BEGIN
-  SELECT coalesce(max(number) + 1, 0), coalesce(max(upper), 0), count(*)
-    INTO n, lo, live FROM partitions;
+  SELECT coalesce(max(number) + 1, 0), coalesce(max(upper), 0), count(*) INTO n, lo, live FROM partitions;
   -- Past half of the bound of 100 partitions they grow, so that their number stays bounded.
-  hi := lo + setting_bigint('partition_rows')
-             * CASE WHEN live > 50 THEN power(2, (live - 50) / 5 + 1)::bigint ELSE 1 END;
+  hi := lo + setting_bigint('partition_rows') * CASE WHEN live > 50 THEN power(2, (live - 50) / 5 + 1)::bigint ELSE 1 END;
   FOREACH t IN ARRAY ARRAY['events', 'messages', 'delivery_attempts'] LOOP
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL) WITH (fillfactor = 100, '
                    'autovacuum_vacuum_insert_threshold = -1)', t || '_p' || n, t);
-    EXECUTE format('ALTER TABLE %I ADD CONSTRAINT range_check '
-                   'CHECK (event_seq >= %s AND event_seq < %s)', t || '_p' || n, lo, hi);
+    EXECUTE format('ALTER TABLE %I ADD CONSTRAINT range_check CHECK (event_seq >= %s AND event_seq < %s)',
+                   t || '_p' || n, lo, hi);
     EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)',
                    t, t || '_p' || n, lo, hi);
     EXECUTE format('ALTER TABLE %I DROP CONSTRAINT range_check', t || '_p' || n);
@@ -174,7 +168,7 @@ BEGIN
   INSERT INTO partitions VALUES (n, lo, hi);
 END $$;
 
--- ── owners ───────────────────────────────────────────────────────────────────────────────────────
+-- ── owners ─────────────────────────────────────────────────────────────────────────────────────────────
 
 CREATE TABLE nodes (
   node          uuid PRIMARY KEY,
@@ -190,7 +184,7 @@ CREATE TABLE nodes (
 
 CREATE TABLE shards (
   shard       smallint PRIMARY KEY,
-  lwm         bigint NOT NULL DEFAULT 0,  -- open messages: above in messages, below in parked
+  lwm         bigint NOT NULL DEFAULT 0,  -- every open message of the shard above it is found in messages, below in parked
   owner       uuid,
   clean       boolean NOT NULL DEFAULT true,
   unclean     integer NOT NULL DEFAULT 0,  -- unclean take-overs in a row
@@ -205,7 +199,7 @@ CREATE TABLE sequencer (
 ) WITH (fillfactor = 50);
 INSERT INTO sequencer DEFAULT VALUES;
 
--- ── messages that wait long, and people's requests ───────────────────────────────────────────────
+-- ── messages that wait long, and people's requests ─────────────────────────────────────────────────────
 
 CREATE TABLE parked (
   event_seq bigint      NOT NULL,

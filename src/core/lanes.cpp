@@ -1,5 +1,5 @@
-// Lanes: the public calls, ownership of shards and the feed. Starting is in lanes_start.cpp,
-// answers of the writer in lanes_commit.cpp, parking in lanes_park.cpp.
+// Lanes: the public calls and the feed. Ownership of shards is in lanes_own.cpp, starting in
+// lanes_start.cpp, answers of the writer in lanes_commit.cpp, parking in lanes_park.cpp.
 #include "eventhub/core/lanes.hpp"
 
 #include <algorithm>
@@ -59,6 +59,8 @@ SubscriberState& Lanes::Impl::subscriber(std::int32_t sid) {
     state.sid = sid;
     const auto row = subscribers->by_sid.find(sid);
     if (row != subscribers->by_sid.end()) state.row = row->second;
+    const auto ghosts = ghosts_of.find(sid);
+    if (ghosts != ghosts_of.end()) state.in_flight = ghosts->second;
     update_cap(state);
   }
   return state;
@@ -112,6 +114,7 @@ Record& Lanes::Impl::add_record(const MessageRef& ref, Lane& lane, bool redelive
   record.redelivery = redelivery;
   ++lane.share->records;
   ++lane.share->subscriber->records;
+  redelivery_records += redelivery ? 1 : 0;
   return record;
 }
 
@@ -128,6 +131,7 @@ void Lanes::Impl::erase(Record& record) {
   if (record.listed) (record.redelivery ? lane.redeliveries : lane.messages).remove(record);
   --lane.share->records;
   --lane.share->subscriber->records;
+  redelivery_records -= record.redelivery ? 1 : 0;
   const MessageRef ref = record.ref;
   records.erase(ref);
 }
@@ -152,118 +156,7 @@ Time Lanes::Impl::wall(Mono due) const {
   return clock.now() + std::chrono::duration_cast<std::chrono::microseconds>(due - now);
 }
 
-// ── ownership ──
-
-// How long a request of a lost owner may still be in the air, over all subscribers.
-Millis Lanes::Impl::longest_wait() const {
-  Millis longest = config.default_timeout;
-  for (const auto& [sid, row] : subscribers->by_sid) {
-    longest = std::max(longest, row->timeout.value_or(longest));
-  }
-  return longest + config.takeover_extra;
-}
-
-// A process may use floor(cap x owned shards of the subscriber / spread), so that the sum over all
-// processes never exceeds the cap; spread <= cap makes it at least one per owned shard.
-void Lanes::Impl::update_cap(SubscriberState& state) {
-  if (!state.row) return;
-  const int spread = spread_of(state.row->max_in_flight);
-  int owned = 0;
-  for (int i = 0; i < spread; ++i) {
-    const auto shard = shard_of(state.sid, static_cast<std::uint64_t>(i), state.row->max_in_flight);
-    owned += shards.contains(shard) ? 1 : 0;
-  }
-  state.cap = std::max(1, state.row->max_in_flight * owned / spread);
-}
-
-void Lanes::Impl::update_caps() {
-  for (auto& [sid, state] : subscriber_states) update_cap(state);
-}
-
-void Lanes::Impl::forget_shard(ShardState& shard) {
-  for (auto& [sid, share] : shard.shares) {
-    SubscriberState& state = *share.subscriber;
-    state.shares.erase(&share);
-    state.records -= share.records;
-    scans.erase(&share);
-    const auto of_share = [&](const Lane* lane) { return lane->share == &share; };
-    std::erase_if(state.ready, of_share);
-    std::erase_if(drains, of_share);
-    std::erase_if(records, [&](const auto& entry) { return of_share(entry.second.lane); });
-  }
-  std::erase_if(blocked, [&](const auto& entry) { return entry.first.shard == shard.number; });
-}
-
-void Lanes::reset() {
-  Impl& s = *impl_;
-  for (const auto& [ref, record] : s.records) {
-    if (record.state != Record::State::in_air) continue;
-    if (record.lane->keyed()) {
-      ++s.ghost_keys[{ref.sid, *record.lane->khash}];
-    } else {
-      s.ghost_refs.insert(ref);
-    }
-  }
-  ++s.epoch;
-  s.round.clear();
-  s.cleared.clear();
-  s.ops.clear();
-  s.timers = {};
-  s.blocked.clear();
-  s.drains.clear();
-  s.scans.clear();
-  s.records.clear();
-  s.subscriber_states.clear();
-  s.shards.clear();
-  s.in_flight = s.careful_in_flight = 0;
-  s.expiring = s.polling = s.discarding = false;
-}
-
-void Lanes::acquire(const Takeover& takeover) {
-  Impl& s = *impl_;
-  ShardState& shard = s.shards[takeover.shard];
-  shard.number = takeover.shard;
-  // A wait that was not over when the session was lost is waited again.
-  const Mono now = s.clock.mono();
-  shard.wait = takeover.wait || now < s.wait_over[takeover.shard];
-  if (shard.wait) s.wait_over[takeover.shard] = now + s.longest_wait();
-  shard.careful = takeover.careful;
-  shard.acquired = shard.lwm_moved = now;
-  shard.lwm = takeover.lwm;
-  for (const std::int32_t sid : takeover.parked_sids) {
-    Share& share = s.share_of(takeover.shard, sid);
-    share.known = false;
-    s.scans.insert(&share);
-    share.unordered.rest = true;
-    s.drains.insert(&share.unordered);
-  }
-  for (const LoadedMessage& dead : takeover.blocking) s.blocked[dead.lane].insert(dead.ref);
-  s.update_caps();
-}
-
-void Lanes::begin_release(std::int16_t shard) {
-  impl_->shards.at(shard).releasing = true;
-}
-
-bool Lanes::drained(std::int16_t shard) const {
-  const ShardState& state = impl_->shards.at(shard);
-  if (state.in_flight || state.recording) return false;
-  // A hand-over is clean only after the giver's own take-over wait is over.
-  return !state.wait || impl_->clock.mono() >= impl_->wait_over[shard];
-}
-
-void Lanes::release(std::int16_t shard) {
-  Impl& s = *impl_;
-  const auto found = s.shards.find(shard);
-  if (found == s.shards.end()) return;
-  s.forget_shard(found->second);
-  s.shards.erase(found);
-  s.update_caps();
-}
-
-bool Lanes::owns(std::int16_t shard) const {
-  return impl_->shards.contains(shard);
-}
+// ── subscribers ──
 
 void Lanes::set_subscribers(SubscriberSetPtr subscribers) {
   Impl& s = *impl_;
@@ -355,7 +248,8 @@ bool Lanes::has_ops() const {
 
 void Lanes::poll_requests() {
   Impl& s = *impl_;
-  if (!s.polling) s.ops.emplace_back(LoadRedeliveries{});
+  constexpr int kRows = 1'000;
+  if (!s.polling) s.ops.emplace_back(LoadRedeliveries{s.redelivery_after, kRows});
   if (!s.discarding) s.ops.emplace_back(LoadDiscards{});
   s.polling = s.discarding = true;
 }

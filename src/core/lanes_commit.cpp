@@ -11,9 +11,11 @@ void Lanes::committed(const LaneOp& op, const LaneAnswer& answer) {
   if (const auto* attempt = std::get_if<RecordAttempt>(&op)) return s.attempt_committed(*attempt);
   if (const auto* lane = std::get_if<LoadLane>(&op)) return s.lane_loaded(*lane, answer);
   if (const auto* keys = std::get_if<LoadKeys>(&op)) return s.keys_loaded(*keys, answer);
-  if (std::holds_alternative<LoadRedeliveries>(op)) return s.redeliveries_loaded(answer);
+  if (const auto* load = std::get_if<LoadRedeliveries>(&op)) {
+    return s.redeliveries_loaded(*load, answer);
+  }
   if (std::holds_alternative<LoadDiscards>(op)) return s.discards_taken(answer);
-  if (std::holds_alternative<LoadExpired>(op)) return s.expired_loaded(answer);
+  if (const auto* load = std::get_if<LoadExpired>(&op)) return s.expired_loaded(*load, answer);
 }
 
 void Lanes::Impl::attempt_committed(const RecordAttempt& op) {
@@ -23,6 +25,11 @@ void Lanes::Impl::attempt_committed(const RecordAttempt& op) {
   SubscriberState& state = *lane.share->subscriber;
   if (op.outcome == Outcome::started) {
     record->started = true;
+    if (!state.row) {  // deleted meanwhile: it is not sent
+      left_air(*record);
+      --lane.busy;
+      return finish(*record, Outcome::cancelled, "", "the subscriber was deleted");
+    }
     cleared.push_back({op.ref, op.lane, op.attempt, op.redelivery, epoch, state.row});
     return;
   }
@@ -205,14 +212,27 @@ void Lanes::Impl::keys_loaded(const LoadKeys& op, const LaneAnswer& answer) {
   share.scan_parks = share.parks;
 }
 
-void Lanes::Impl::redeliveries_loaded(const LaneAnswer& answer) {
+// Those of a subscriber that is held, or beyond their part of memory, are left where they are: the
+// reads go round.
+void Lanes::Impl::redeliveries_loaded(const LoadRedeliveries& op, const LaneAnswer& answer) {
   polling = false;
+  const bool all = answer.messages.size() < static_cast<std::size_t>(op.limit);
+  redelivery_after = all ? MessageRef{} : answer.messages.back().ref;
+  const auto most = static_cast<std::size_t>(config.queue_rows_max) / 8;
   for (const LoadedMessage& row : answer.messages) {
     if (!shards.contains(row.lane.shard) || records.contains(row.ref)) continue;
+    if (redelivery_records > most || subscriber(row.ref.sid).held()) continue;
     Lane& lane = make_lane(row.lane);
     Record& record = add_record(row.ref, lane, true);
+    record.attempt = row.attempt;
     record.started = row.started;
-    lane.redeliveries.push_back(record);
+    record.due = mono(row.due_at);
+    const bool later = !lane.keyed() && record.due > clock.mono();
+    if (later) {
+      schedule(record.due, lane, record.ref);
+    } else {
+      lane.redeliveries.insert_ordered(record);
+    }
     if (!finish_if_spent(record)) consider(lane);
   }
 }
@@ -229,8 +249,9 @@ void Lanes::Impl::discards_taken(const LaneAnswer& answer) {
 }
 
 // Registered here before it is ended, and left alone when it is in flight, starting or answered.
-void Lanes::Impl::expired_loaded(const LaneAnswer& answer) {
+void Lanes::Impl::expired_loaded(const LoadExpired& op, const LaneAnswer& answer) {
   expiring = false;
+  if (answer.messages.size() == static_cast<std::size_t>(op.limit)) expire = op.below;
   for (const LoadedMessage& row : answer.messages) {
     if (!shards.contains(row.lane.shard)) continue;
     Record* record = find(row.ref);

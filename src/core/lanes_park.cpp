@@ -257,8 +257,7 @@ void Lanes::Impl::scan(Share& share) {
     return;
   share.scanning = true;
   if (!share.scan_after) share.scan_parks = share.parks;
-  ops.emplace_back(
-      LoadKeys{share.shard, share.subscriber->sid, share.scan_after, kKeys, share.parks});
+  ops.emplace_back(LoadKeys{share.shard, share.subscriber->sid, share.scan_after, kKeys});
 }
 
 void Lanes::Impl::drain() {
@@ -282,6 +281,7 @@ void Lanes::tick() {
   for (auto& [number, shard] : s.shards) {
     if (shard.careful && now - shard.acquired > std::chrono::minutes{5}) shard.careful = false;
   }
+  for (std::size_t left = s.squeezed.size(); left > 0; --left) s.slot_freed();
   s.relieve_memory();
   s.move_low_waters(now);
   s.drain();

@@ -58,7 +58,24 @@ WaitReason Lanes::Impl::reason(const Lane& lane, const Record& record, Mono now,
     no_sooner(until, now + Millis{50});
     return WaitReason::in_flight_cap;
   }
-  return state.in_flight >= state.cap ? WaitReason::in_flight_cap : WaitReason::none;
+  return at_cap(state) ? WaitReason::in_flight_cap : WaitReason::none;
+}
+
+// Nobody may have more in the air than is left for all others, so that subscribers that hang leave
+// room for those that do not: the dynamic threshold that shared packet buffers use (Choudhury and
+// Hahne, 1998). With n of them hanging, in_flight_max / (n + 1) slots stay free.
+bool Lanes::Impl::at_cap(const SubscriberState& state) const {
+  const int left = config.in_flight_max - static_cast<int>(in_flight);
+  return state.in_flight >= std::min(state.cap, left);
+}
+
+// One of those that waited for a slot of all may look again; tick() sees to the rest.
+void Lanes::Impl::slot_freed() {
+  if (squeezed.empty()) return;
+  SubscriberState& state = *squeezed.front();
+  squeezed.pop_front();
+  state.squeezed = false;
+  list(state);
 }
 
 void Lanes::Impl::schedule(Mono due, const Lane& lane, MessageRef ref) {
@@ -66,7 +83,7 @@ void Lanes::Impl::schedule(Mono due, const Lane& lane, MessageRef ref) {
 }
 
 void Lanes::Impl::list(SubscriberState& state) {
-  if (state.listed || state.ready.empty() || state.in_flight >= state.cap) return;
+  if (state.listed || state.squeezed || state.ready.empty() || state.in_flight >= state.cap) return;
   state.listed = true;
   round.push_back(&state);
 }
@@ -96,6 +113,10 @@ void Lanes::Impl::consider(Lane& lane) {
     return list(state);
   }
   if (until != Mono{}) schedule(until, lane, {});
+}
+
+void Lanes::Impl::consider_shard(ShardState& shard) {
+  for (auto& [sid, share] : shard.shares) consider_all(*share.subscriber);
 }
 
 void Lanes::Impl::consider_all(SubscriberState& state) {
@@ -169,8 +190,11 @@ std::optional<Start> Lanes::next() {
   while (!s.round.empty()) {
     SubscriberState& state = *s.round.front();
     s.round.pop_front();
-    if (state.ready.empty() || state.in_flight >= state.cap) {
+    if (state.ready.empty() || s.at_cap(state)) {
       state.listed = false;
+      if (state.ready.empty() || state.in_flight >= state.cap) continue;
+      state.squeezed = true;
+      s.squeezed.push_back(&state);
       continue;
     }
     s.round.push_back(&state);
@@ -192,14 +216,30 @@ std::optional<Start> Lanes::next() {
 }
 
 void Lanes::Impl::left_air(Record& record) {
-  --record.lane->share->subscriber->in_flight;
+  SubscriberState& state = *record.lane->share->subscriber;
+  --state.in_flight;
   --shards.at(record.lane->share->shard).in_flight;
   --in_flight;
   careful_in_flight -= record.careful ? 1 : 0;
   record.careful = false;
+  list(state);
+  slot_freed();
 }
 
 void Lanes::Impl::free_ghost(const Start& start) {
+  const auto forget = [](auto& counts, auto key) {
+    const auto found = counts.find(key);
+    if (found != counts.end() && --found->second == 0) counts.erase(found);
+  };
+  forget(ghosts_in, start.lane.shard);
+  forget(ghosts_of, start.ref.sid);
+  --in_flight;
+  const auto state = subscriber_states.find(start.ref.sid);
+  if (state != subscriber_states.end()) {
+    --state->second.in_flight;
+    list(state->second);
+  }
+  slot_freed();
   if (start.lane.khash) {
     const auto found = ghost_keys.find({start.ref.sid, *start.lane.khash});
     if (found != ghost_keys.end() && --found->second == 0) ghost_keys.erase(found);
@@ -247,7 +287,6 @@ void Lanes::ended(const Start& start, Ended ended) {
   const bool blocks = state.row && state.row->on_dead == OnDead::block && start.lane.khash;
   if (blocks && is_dead_letter(ended.outcome)) s.blocked[start.lane].insert(start.ref);
   s.ops.emplace_back(std::move(op));
-  s.list(state);
 }
 
 void Lanes::not_sent(const Start& start) {
@@ -267,7 +306,14 @@ void Lanes::not_sent(const Start& start) {
   if (!record->listed)
     (record->redelivery ? lane.redeliveries : lane.messages).insert_ordered(*record);
   s.consider(lane);
-  s.list(*lane.share->subscriber);
+}
+
+bool Lanes::current(const Start& start) const {
+  return start.epoch == impl_->epoch;
+}
+
+bool Lanes::idle() const {
+  return impl_->in_flight == 0 && impl_->cleared.empty();
 }
 
 Mono Lanes::next_due() const {

@@ -87,6 +87,7 @@ struct SubscriberState {
   bool listed = false;
   std::deque<Lane*> ready;
   std::set<Share*, ById> shares;
+  bool squeezed = false;  // waits for a slot that is free for everybody
   bool held() const { return row && (row->paused || !row->active); }
 };
 
@@ -137,11 +138,13 @@ struct Lanes::Impl {
 
   Impl(const LanesConfig& settings, const Clock& time) : config(settings), clock(time) {}
 
-  // lanes.cpp: ownership and feed
+  // lanes_own.cpp: ownership
   void forget_shard(ShardState& shard);
   void update_caps();
   Millis longest_wait() const;
   void update_cap(SubscriberState& state);
+
+  // lanes.cpp: look-ups and feed
   SubscriberState& subscriber(std::int32_t sid);
   Share& share_of(std::int16_t shard, std::int32_t sid);
   Lane* find_lane(const LaneId& id);
@@ -150,6 +153,7 @@ struct Lanes::Impl {
   Record& add_record(const MessageRef& ref, Lane& lane, bool redelivery);
   Record* find(const MessageRef& ref);
   void erase(Record& record);
+  void consider_shard(ShardState& shard);
   void uncount(Record& record);
   void erase_if_idle(Lane& lane);
   Time wall(Mono due) const;
@@ -161,6 +165,8 @@ struct Lanes::Impl {
   void consider(Lane& lane);
   void consider_all(SubscriberState& subscriber);
   void list(SubscriberState& subscriber);
+  bool at_cap(const SubscriberState& subscriber) const;
+  void slot_freed();
   std::optional<Start> start(Record& record);
   void schedule(Mono due, const Lane& lane, MessageRef ref);
   void run_timers(Mono now);
@@ -171,9 +177,9 @@ struct Lanes::Impl {
   void attempt_committed(const RecordAttempt& op);
   void lane_loaded(const LoadLane& op, const LaneAnswer& answer);
   void keys_loaded(const LoadKeys& op, const LaneAnswer& answer);
-  void redeliveries_loaded(const LaneAnswer& answer);
+  void redeliveries_loaded(const LoadRedeliveries& op, const LaneAnswer& answer);
   void discards_taken(const LaneAnswer& answer);
-  void expired_loaded(const LaneAnswer& answer);
+  void expired_loaded(const LoadExpired& op, const LaneAnswer& answer);
   void load_record(const LoadedMessage& row, Lane& lane);
   // Ends a message without sending it.
   void finish(Record& record, Outcome outcome, std::string reason, std::string error);
@@ -206,18 +212,24 @@ struct Lanes::Impl {
   std::map<std::int16_t, ShardState> shards;
   std::unordered_map<std::int32_t, SubscriberState> subscriber_states;
   std::unordered_map<MessageRef, Record, MessageRefHash> records;
-  std::deque<SubscriberState*> round;  // subscribers with ready lanes
-  std::deque<Start> cleared;           // `started` committed, may be sent
+  std::deque<SubscriberState*> round;     // subscribers with ready lanes
+  std::deque<SubscriberState*> squeezed;  // that would be there but for the slots of all
+  std::deque<Start> cleared;              // `started` committed, may be sent
   std::deque<LaneOp> ops;
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
   std::map<LaneId, std::set<MessageRef>> blocked;  // by dead letters, on_dead = block
   std::set<Lane*, ById> drains;                    // lanes with more in `parked`
   std::set<Share*, ById> scans;                    // shares whose keys are not known
-  std::map<GhostKey, int> ghost_keys;              // in the air from a former ownership
+  // In the air from a former ownership: by key, by unordered message, by shard, by subscriber.
+  std::map<GhostKey, int> ghost_keys;
   std::set<MessageRef> ghost_refs;
+  std::map<std::int16_t, int> ghosts_in;
+  std::map<std::int32_t, int> ghosts_of;
   std::map<std::int16_t, Mono> wait_over;  // end of the last take-over wait; outlives reset()
   std::size_t in_flight = 0;
   std::size_t careful_in_flight = 0;
+  std::size_t redelivery_records = 0;
+  MessageRef redelivery_after{};  // where the next read of `redeliveries` begins
   std::optional<std::int64_t> expire;
   bool expiring = false, polling = false, discarding = false;
 };

@@ -108,7 +108,7 @@ void Matcher::append(const EventHeader& event, const Subscriber& subscriber,
   } else {
     hash = stable_hash(static_cast<std::uint64_t>(event.event_seq));
   }
-  message.shard = shard_of(subscriber.sid, hash, subscriber.max_in_flight);
+  message.shard = shard_of(subscriber.sid, hash, subscriber.spread);
   out.push_back(message);
 }
 

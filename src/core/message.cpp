@@ -53,10 +53,10 @@ std::string_view to_string(WaitReason reason) {
   return "?";
 }
 
-std::int16_t shard_of(std::int32_t sid, std::uint64_t key_or_seq_hash, int max_in_flight) {
-  const auto spread = static_cast<std::uint64_t>(spread_of(max_in_flight));
+std::int16_t shard_of(std::int32_t sid, std::uint64_t key_or_seq_hash, int spread) {
   const std::uint64_t base = stable_hash(static_cast<std::uint64_t>(sid));
-  return static_cast<std::int16_t>((base + key_or_seq_hash % spread) % kShards);
+  const std::uint64_t turn = key_or_seq_hash % static_cast<std::uint64_t>(spread);
+  return static_cast<std::int16_t>((base + turn) % kShards);
 }
 
 }  // namespace eventhub

@@ -151,8 +151,13 @@ void add_dispatcher_limits(std::vector<Option>& table) {
   using T = DispatcherConfig;
   table.push_back({"dispatcher.window_events", "", in<S, &T::window_events>, 1, 100'000,
                    "Events per read of the messages to send."});
-  table.push_back({"dispatcher.in_flight_max", "", in<S, &T::in_flight_max>, 1, 100'000,
-                   "Webhooks in the air at one time, all subscribers of this process."});
+  table.push_back(
+      {"dispatcher.in_flight_max", "", in<S, &T::in_flight_max>, 1, 100'000,
+       "Webhooks in the air at one time, all subscribers of this process. No subscriber "
+       "takes more than are left for the others."});
+  table.push_back({"dispatcher.in_flight_bytes_max", "", in<S, &T::in_flight_bytes_max>, kKiB,
+                   1024 * kGiB,
+                   "Payloads of webhooks in the air, in bytes; no more are read until some end."});
   table.push_back({"dispatcher.queue_rows_max", "", in<S, &T::queue_rows_max>, 10, 50'000'000,
                    "Open messages in memory; the longest queues beyond it are parked in the "
                    "database."});

@@ -22,7 +22,8 @@ std::string_view status_label(const AttemptResult& result) {
 
 // Starts everything that may go now. Cheap when nothing may.
 void Worker::pump() {
-  while (in_flight_ < context_.config.dispatcher.in_flight_max && ownership_.may_send()) {
+  const int most = context_.config.dispatcher.in_flight_max;
+  while (in_flight_ < most && !stuck_ && ownership_.may_send()) {
     std::optional<Start> start = lanes_.next();
     if (!start) break;
     ++in_flight_;
@@ -102,8 +103,9 @@ Task<void> Worker::deliver(Start start) {
       readable = false;
     }
   }
-  // The lease is looked at again right before the request: reading the payload may have taken long.
-  if (!readable || (event && !ownership_.may_send())) {
+  // Looked at again right before the request: reading the payload may have taken long.
+  const bool may = ownership_.may_send() && lanes_.current(start);
+  if (!readable || (event && !may)) {
     lanes_.not_sent(start);
     --in_flight_;
     co_await sleep_for(Millis{50});

@@ -43,59 +43,82 @@ Task<void> Worker::feed_loop() {
   --loops_;
 }
 
+Worker::Cohort* Worker::cohort_of(std::uint64_t id) {
+  const auto found =
+      std::find_if(cohorts_.begin(), cohorts_.end(), [id](const Cohort& c) { return c.id == id; });
+  return found == cohorts_.end() ? nullptr : &*found;
+}
+
+// What was fanned out when the locks were got is read together with what became of it.
+Task<void> Worker::begin_rebuild(store::MessageFeed& feed, std::uint64_t id) {
+  const std::int64_t end = co_await feed.end_of_messages();
+  if (Cohort* cohort = cohort_of(id)) cohort->rebuild_end = end;
+}
+
+// Not past where another cohort stands, so that both can merge there.
+std::int64_t Worker::window_limit(const Cohort& cohort) const {
+  std::int64_t limit = window_events_;
+  for (const Cohort& other : cohorts_) {
+    if (other.position > cohort.position) limit = std::min(limit, other.position - cohort.position);
+  }
+  if (cohort.position < cohort.rebuild_end) {
+    limit = std::min(limit, cohort.rebuild_end - cohort.position);
+  }
+  return limit;
+}
+
 // One window of the cohort that is furthest behind. True when there may be more.
 Task<bool> Worker::feed_some(store::MessageFeed& feed) {
   merge_cohorts();
   if (cohorts_.empty() || !lanes_.wants_feed()) co_return false;
   const std::uint32_t session = session_number_;
-  const auto behind =
-      std::min_element(cohorts_.begin(), cohorts_.end(),
-                       [](const Cohort& a, const Cohort& b) { return a.position < b.position; });
-  if (behind->rebuild_end < 0) {
-    const std::vector<std::int16_t> first = behind->shards;
-    const std::int64_t position = behind->position;
-    const std::int64_t end = co_await feed.horizon(position);
-    if (session != session_number_) co_return true;
-    for (Cohort& cohort : cohorts_) {
-      if (cohort.rebuild_end < 0 && cohort.shards == first) cohort.rebuild_end = end;
-    }
+  const Cohort cohort =
+      *std::min_element(cohorts_.begin(), cohorts_.end(),
+                        [](const Cohort& a, const Cohort& b) { return a.position < b.position; });
+  if (cohort.rebuild_end < 0) {
+    co_await begin_rebuild(feed, cohort.id);
     co_return true;
   }
-  const Cohort cohort = *behind;
-  std::int64_t limit = context_.config.dispatcher.window_events;
-  for (const Cohort& other : cohorts_) {
-    if (other.position > cohort.position) limit = std::min(limit, other.position - cohort.position);
-  }
+  const auto limit = static_cast<int>(window_limit(cohort));
   const bool rebuilds = cohort.position < cohort.rebuild_end;
-  if (rebuilds) limit = std::min(limit, cohort.rebuild_end - cohort.position);
   store::FeedWindow window;
   if (rebuilds) {
-    window = co_await feed.rebuild(cohort.position, static_cast<int>(limit), cohort.shards);
+    window = co_await feed.rebuild(cohort.position, limit, cohort.shards);
   } else {
-    window = co_await feed.read(cohort.position, static_cast<int>(limit), cohort.shards);
+    window = co_await feed.read(cohort.position, limit, cohort.shards);
   }
   if (window.end <= cohort.position) co_return false;
   if (window.subscribers_version != context_.subscribers.current()->version) {
     co_await context_.subscribers.refresh();
   }
   if (session != session_number_) co_return true;
-  lanes_.set_subscribers(context_.subscribers.current());
-  // Shards may have been handed over while the window was read.
-  for (Cohort& now : cohorts_) {
-    if (now.shards.empty() || now.position != cohort.position) continue;
-    const bool same = std::find(cohort.shards.begin(), cohort.shards.end(), now.shards.front()) !=
-                      cohort.shards.end();
-    if (!same) continue;
-    std::erase_if(window.messages, [&](const FedMessage& fed) {
-      return std::find(now.shards.begin(), now.shards.end(), fed.message.shard) == now.shards.end();
-    });
-    lanes_.feed(window.messages, now.shards, window.end);
-    now.position = window.end;
-    break;
+  apply_window(cohort, std::move(window));
+  co_return true;
+}
+
+// Shards may have been handed over while the window was read. The window is halved when it brings
+// too much, so that what one read holds in memory is bounded, and grows while it brings little.
+void Worker::apply_window(const Cohort& read, store::FeedWindow window) {
+  const auto rows = static_cast<std::int64_t>(window.messages.size());
+  const std::int64_t most = std::max(context_.config.dispatcher.queue_rows_max / 8, 1);
+  if (rows > most) window_events_ = std::max<std::int64_t>(window_events_ / 2, 1);
+  if (rows < most / 4) {
+    window_events_ =
+        std::min<std::int64_t>(window_events_ * 2, context_.config.dispatcher.window_events);
   }
+  Cohort* now = cohort_of(read.id);
+  if (now == nullptr || now->shards.empty()) return;
+  if (now->shards.size() != read.shards.size()) {
+    std::erase_if(window.messages, [&](const FedMessage& fed) {
+      return std::find(now->shards.begin(), now->shards.end(), fed.message.shard) ==
+             now->shards.end();
+    });
+  }
+  lanes_.set_subscribers(context_.subscribers.current());
+  lanes_.feed(window.messages, now->shards, window.end);
+  now->position = window.end;
   pump();
   work_.set();
-  co_return true;
 }
 
 void Worker::merge_cohorts() {

@@ -13,6 +13,7 @@ namespace {
 LanesConfig lanes_config(const Config& config) {
   LanesConfig lanes;
   lanes.queue_rows_max = config.dispatcher.queue_rows_max;
+  lanes.in_flight_max = config.dispatcher.in_flight_max;
   lanes.dlq_copy_max = config.cleanup.dlq_copy_max;
   lanes.park_after = config.dispatcher.park_after;
   lanes.takeover_extra = config.dispatcher.send_lease + config.dispatcher.takeover_margin;
@@ -26,7 +27,7 @@ Worker::Worker(store::Context& context)
     : context_(context),
       payloads_(context),
       ownership_(context),
-      writer_(context, payloads_),
+      writer_(context),
       client_(context.executor, context.config.webhook, context.config.egress, context.clock,
               context.metrics),
       lanes_(lanes_config(context.config), context.clock),
@@ -37,6 +38,7 @@ Task<void> Worker::run() {
   spawn(context_.executor, "payloads", payloads_.run());
   spawn(context_.executor, "feed", feed_loop());
   spawn(context_.executor, "send", pump_loop());
+  spawn(context_.executor, "control", control_loop());
   co_await own_loop();
   stopped_ = true;
   payloads_.stop();
@@ -48,6 +50,10 @@ Task<void> Worker::run() {
 
 void Worker::stop() {
   stopping_ = true;
+  // A little before the process gives up, so that the shards are handed over all the same.
+  const Millis limit = context_.config.drain_timeout;
+  drain_until_ = context_.clock.mono() + limit - std::min(limit / 4, Millis{1'000});
+  balance_due_ = {};
   lanes_.begin_drain();
   work_.set();
 }

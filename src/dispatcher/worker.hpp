@@ -6,12 +6,14 @@
 #include "eventhub/store/feed.hpp"
 #include "eventhub/store/lane_writer.hpp"
 #include "eventhub/store/ownership.hpp"
+#include "eventhub/store/payloads.hpp"
 #include "webhook.hpp"
 
 namespace eventhub::dispatcher {
 
 // The dispatcher of a process: three loops around Lanes, the state machine that decides.
-//   own_loop (own.cpp)     the session: heartbeat, shards, and every write Lanes asks for
+//   own_loop (own.cpp)     the session: heartbeat and every write that Lanes asks for (write.cpp),
+//                          which shards are ours (balance.cpp)
 //   feed_loop (feed.cpp)   messages of the owned shards into Lanes
 //   deliver (deliver.cpp)  what Lanes lets go, out as webhooks and back as results
 class Worker final : public store::Role {
@@ -25,6 +27,7 @@ class Worker final : public store::Role {
   // Shards whose feed stands at the same place. A take-over makes a new one, which rebuilds up to
   // `rebuild_end` and merges into another when both stand alike.
   struct Cohort {
+    std::uint64_t id = 0;
     std::vector<std::int16_t> shards;
     std::int64_t position = 0;
     std::int64_t rebuild_end = 0;
@@ -33,17 +36,32 @@ class Worker final : public store::Role {
   // own.cpp
   Task<void> own_loop();
   Task<void> own_session();
-  Task<void> write_batch();
-  Task<void> balance();
-  Task<void> take(int count);
-  Task<void> hand_over();
+  Task<void> control_loop();
+  bool ended() const;
   Task<void> leave();
   void lost_session(std::string_view why);
-  bool all_done() const;
+
+  // write.cpp
+  Task<void> write_batch();
+  Task<std::vector<LaneAnswer>> write_until_done(std::vector<LaneOp> ops);
+  Task<void> heartbeat_alone();
+  void heard(std::span<const pg::Result> results, Mono sent);
+  Task<void> notice_subscribers();
+
+  // balance.cpp
+  Task<void> balance();
+  Task<void> take(int count);
+  void give(int count);
+  void take_back_late();
+  Task<void> hand_over();
 
   // feed.cpp
   Task<void> feed_loop();
   Task<bool> feed_some(store::MessageFeed& feed);
+  Task<void> begin_rebuild(store::MessageFeed& feed, std::uint64_t cohort);
+  Cohort* cohort_of(std::uint64_t id);
+  std::int64_t window_limit(const Cohort& cohort) const;
+  void apply_window(const Cohort& read, store::FeedWindow window);
   void merge_cohorts();
   void drop_from_cohorts(std::int16_t shard);
 
@@ -71,9 +89,11 @@ class Worker final : public store::Role {
   Endpoints endpoints_;
   Lanes lanes_;
   std::vector<Cohort> cohorts_;
-  std::set<std::int16_t> releasing_;
-  Wakeup work_;   // for own_loop: something to write
-  Wakeup ready_;  // for pump_loop
+  std::uint64_t last_cohort_ = 0;
+  std::int64_t window_events_ = 16;         // grows while windows bring few rows
+  std::map<std::int16_t, Mono> releasing_;  // since when
+  Wakeup work_;                             // for own_loop: something to write
+  Wakeup ready_;                            // for pump_loop
   std::uint32_t session_number_ = 0;
   store::NodesSeen seen_;
   Mono heartbeat_due_{}, balance_due_{}, requests_due_{}, observe_due_{}, tick_due_{};
@@ -81,6 +101,8 @@ class Worker final : public store::Role {
   int in_flight_ = 0;
   int loops_ = 0;  // still running beside own_loop
   bool stopping_ = false, stopped_ = false;
+  bool stuck_ = false;  // results cannot be written: nothing more is sent
+  Mono drain_until_{};
 };
 
 }  // namespace eventhub::dispatcher

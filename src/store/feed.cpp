@@ -15,6 +15,10 @@ std::string horizon_text(const std::string& here, const std::string& next) {
   return text + "), v.version FROM sequencer s, subscribers_version v";
 }
 
+const pg::Statement kEnd{"feed_end",
+                         "SELECT greatest(s.cursor, (SELECT max(event_seq) FROM messages))"
+                         " FROM sequencer s"};
+
 std::string read_text(const std::string& suffix) {
   return "SELECT event_seq, sid, shard, khash FROM messages" + suffix +
          " WHERE event_seq > $1 AND event_seq <= $2 AND shard = ANY($3) ORDER BY event_seq, sid";
@@ -63,6 +67,11 @@ Task<pg::Statement*> MessageFeed::horizon_statement(std::int64_t after) {
 void MessageFeed::take_horizon(const pg::Result& result) {
   horizon_ = std::max(horizon_, result.i64(0, 0));
   version_ = result.i64(0, 1);
+}
+
+Task<std::int64_t> MessageFeed::end_of_messages() {
+  const pg::Result result = co_await connection_.run(kEnd, pg::Params{});
+  co_return result.i64(0, 0);
 }
 
 Task<std::int64_t> MessageFeed::horizon(std::int64_t after) {

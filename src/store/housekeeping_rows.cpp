@@ -12,14 +12,24 @@ constexpr std::int64_t kBatch = 1'000;
 constexpr int kBatchesPerRound = 100;
 constexpr std::size_t kSummarizeMax = 16;  // partitions in one round
 
-// What is being sent again needs its payload.
+// What is being sent again needs its payload. One that blocks its key is discarded by the key's
+// owner.
 const pg::Statement kDeleteLetters{"cleanup_delete_dead_letters", R"(
 WITH old AS (
   SELECT d.event_seq, d.sid FROM dead_letter_queue d
   WHERE d.failed_at < now() - make_interval(secs => $1)
     AND NOT EXISTS (SELECT FROM redeliveries r WHERE r.event_seq = d.event_seq AND r.sid = d.sid)
-  ORDER BY d.failed_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-DELETE FROM dead_letter_queue d USING old WHERE d.event_seq = old.event_seq AND d.sid = old.sid)"};
+  ORDER BY d.failed_at LIMIT $2 FOR UPDATE SKIP LOCKED),
+blocking AS (
+  INSERT INTO discards (event_seq, sid, shard, khash)
+  SELECT d.event_seq, d.sid, d.shard, d.khash
+  FROM old JOIN dead_letter_queue d USING (event_seq, sid) JOIN subscribers s USING (sid)
+  WHERE s.on_dead = 'block' AND d.khash IS NOT NULL
+  ON CONFLICT DO NOTHING)
+DELETE FROM dead_letter_queue d USING old
+WHERE d.event_seq = old.event_seq AND d.sid = old.sid
+  AND (d.khash IS NULL OR NOT EXISTS (
+    SELECT FROM subscribers s WHERE s.sid = d.sid AND s.on_dead = 'block')))"};
 
 // The history of a redelivery lives as long as its partition, its dead letter or itself.
 const pg::Statement kDeleteAttempts{"cleanup_delete_redelivery_attempts", R"(

@@ -1,21 +1,11 @@
 // Turns operations of Lanes into the array parameters of lane_sql.hpp and results back into
-// answers.
+// answers. Dead letters are in lane_batch_dead.cpp.
 #include "lane_batch.hpp"
 
-#include "eventhub/core/ids.hpp"
 #include "lane_sql.hpp"
 
 namespace eventhub::store {
 namespace {
-
-template <class T>
-std::optional<T> positive(T value) {
-  return value > 0 ? std::optional<T>(value) : std::nullopt;
-}
-
-std::optional<std::string_view> not_empty(const std::string& text) {
-  return text.empty() ? std::nullopt : std::optional<std::string_view>(text);
-}
 
 struct AttemptColumns {
   std::vector<std::int64_t> seqs;
@@ -50,13 +40,13 @@ struct AttemptColumns {
 }  // namespace
 
 LaneBatch::LaneBatch(const std::vector<LaneOp>& ops, const std::vector<std::int16_t>& shards,
-                     const Events& events)
+                     const EventIds& ids)
     : ops_(ops), shards_(shards) {
   parks();
   attempts(false);
   attempts(true);
   consequences();
-  dead_letters(events);
+  dead_letters(ids);
   summaries();
   low_waters();
   reads();
@@ -111,114 +101,48 @@ void LaneBatch::by_ref(const pg::Statement& statement, const std::vector<Message
   calls_.push_back({&statement, std::move(params)});
 }
 
-// What an attempt does to parked and redeliveries. A message has at most one of `started`, retry
-// and final in a batch that needs its parked row, but a `started` may be followed by its end: the
-// last one wins.
-void LaneBatch::consequences() {
-  std::vector<MessageRef> parked_done, started, redelivered, revived;
-  std::map<MessageRef, const RecordAttempt*> parked_kept;
-  for (const LaneOp& op : ops_) {
-    const auto* attempt = std::get_if<RecordAttempt>(&op);
-    if (!attempt) continue;
-    const bool ends = is_final(attempt->outcome);
-    if (attempt->redelivery) {
-      if (attempt->outcome == Outcome::started) started.push_back(attempt->ref);
-      if (ends) redelivered.push_back(attempt->ref);
-      if (attempt->outcome == Outcome::delivered) revived.push_back(attempt->ref);
-    } else if (attempt->parked) {
-      if (ends) parked_done.push_back(attempt->ref);
-      if (!ends) parked_kept[attempt->ref] = attempt;
-    }
-  }
+// The latest attempt of each message, which is not its end.
+void LaneBatch::update(const pg::Statement& statement, const Kept& kept) {
+  if (kept.empty()) return;
   std::vector<std::int64_t> seqs;
   std::vector<std::int32_t> sids;
   std::vector<std::int16_t> attempts;
   std::vector<bool> starts;
   std::vector<std::optional<Time>> dues;
-  for (const auto& [ref, attempt] : parked_kept) {
+  for (const auto& [ref, attempt] : kept) {
     seqs.push_back(ref.event_seq);
     sids.push_back(ref.sid);
     attempts.push_back(attempt->attempt);
     starts.push_back(attempt->outcome == Outcome::started);
     dues.push_back(attempt->next_attempt_at);
   }
-  if (!seqs.empty()) {
-    pg::Params params;
-    params.i64s(seqs).i32s(sids).i16s(attempts).booleans(starts).timestamps(dues);
-    calls_.push_back({&sql::kUpdateParked, std::move(params)});
+  pg::Params params;
+  params.i64s(seqs).i32s(sids).i16s(attempts).booleans(starts).timestamps(dues);
+  calls_.push_back({&statement, std::move(params)});
+}
+
+// What an attempt does to parked and redeliveries. A message has at most one of `started`, retry
+// and final in a batch that needs its row, but a `started` may be followed by its end: the last one
+// wins.
+void LaneBatch::consequences() {
+  std::vector<MessageRef> parked_done, redelivered, revived;
+  Kept parked_kept, redelivery_kept;
+  for (const LaneOp& op : ops_) {
+    const auto* attempt = std::get_if<RecordAttempt>(&op);
+    if (!attempt || !(attempt->redelivery || attempt->parked)) continue;
+    if (!is_final(attempt->outcome)) {
+      (attempt->redelivery ? redelivery_kept : parked_kept)[attempt->ref] = attempt;
+    } else {
+      (attempt->redelivery ? redelivered : parked_done).push_back(attempt->ref);
+    }
+    const bool revives = attempt->redelivery && attempt->outcome == Outcome::delivered;
+    if (revives) revived.push_back(attempt->ref);
   }
+  update(sql::kUpdateParked, parked_kept);
   by_ref(sql::kDeleteParked, parked_done);
-  by_ref(sql::kStartRedelivery, started);
+  update(sql::kUpdateRedelivery, redelivery_kept);
   by_ref(sql::kEndRedelivery, redelivered);
   by_ref(sql::kDeleteDead, revived);
-}
-
-void LaneBatch::dead_letters(const Events& events) {
-  std::vector<std::int64_t> seqs;
-  std::vector<std::int32_t> sids;
-  std::vector<std::int16_t> shards, outcomes, attempts;
-  std::vector<std::optional<std::int64_t>> khashes;
-  std::vector<std::optional<std::int16_t>> statuses;
-  std::vector<Uuid> message_ids;
-  std::vector<std::optional<Uuid>> event_ids;
-  std::vector<std::optional<std::string_view>> reasons, errors, types, versions, orgs, users,
-      payloads;
-  std::vector<std::optional<Time>> accepted;
-  for (const LaneOp& op : ops_) {
-    const auto* dead = std::get_if<RecordAttempt>(&op);
-    if (!dead || !is_dead_letter(dead->outcome) || dead->summarise) continue;
-    const auto found = events.find(dead->ref.event_seq);
-    const Event* event = found == events.end() ? nullptr : found->second.get();
-    const auto text = [&](const std::string Event::*member) {
-      return event ? std::optional<std::string_view>(event->*member) : std::nullopt;
-    };
-    const auto maybe = [&](const std::optional<std::string> Event::*member) {
-      const bool there = event && (event->*member).has_value();
-      return there ? std::optional<std::string_view>(*(event->*member)) : std::nullopt;
-    };
-    seqs.push_back(dead->ref.event_seq);
-    sids.push_back(dead->ref.sid);
-    shards.push_back(dead->lane.shard);
-    khashes.push_back(dead->lane.khash);
-    message_ids.push_back(message_id(dead->ref, event ? event->id : Uuid{}));
-    event_ids.push_back(event ? std::optional(event->id) : std::nullopt);
-    outcomes.push_back(static_cast<std::int16_t>(dead->outcome));
-    reasons.push_back(dead->reason);
-    statuses.push_back(positive(dead->http_status));
-    errors.push_back(not_empty(dead->error));
-    attempts.push_back(dead->attempt);
-    types.push_back(text(&Event::event_type));
-    versions.push_back(text(&Event::version));
-    orgs.push_back(maybe(&Event::organization_id));
-    users.push_back(maybe(&Event::user_id));
-    payloads.push_back(text(&Event::payload));
-    accepted.push_back(event ? std::optional(event->created_at) : std::nullopt);
-  }
-  if (seqs.empty()) return;
-  pg::Params params;
-  params.i64s(seqs).i32s(sids).i16s(shards).i64s(khashes).uuids(message_ids).uuids(event_ids);
-  params.i16s(outcomes).texts(reasons).i16s(statuses).texts(errors).i16s(attempts).texts(types);
-  params.texts(versions).texts(orgs).texts(users).texts(payloads).timestamps(accepted);
-  calls_.push_back({&sql::kDead, std::move(params)});
-}
-
-// One row per subscriber, under event_seq 0, counts what has no dead letter of its own.
-void LaneBatch::summaries() {
-  std::map<std::int32_t, std::int64_t> counts;
-  for (const LaneOp& op : ops_) {
-    const auto* dead = std::get_if<RecordAttempt>(&op);
-    if (dead && dead->summarise) ++counts[dead->ref.sid];
-  }
-  if (counts.empty()) return;
-  std::vector<std::int32_t> sids;
-  std::vector<std::int64_t> numbers;
-  for (const auto& [sid, count] : counts) {
-    sids.push_back(sid);
-    numbers.push_back(count);
-  }
-  pg::Params params;
-  params.i32s(sids).i64s(numbers);
-  calls_.push_back({&sql::kSummary, std::move(params)});
 }
 
 void LaneBatch::low_waters() {
@@ -257,8 +181,8 @@ void LaneBatch::reads() {
       if (keys->after) params.i64(*keys->after);
       params.i32(keys->limit);
       read(i, keys->after ? sql::kLoadKeys : sql::kLoadFirstKeys, std::move(params));
-    } else if (std::holds_alternative<LoadRedeliveries>(ops_[i])) {
-      params.i16s(shards_);
+    } else if (const auto* again = std::get_if<LoadRedeliveries>(&ops_[i])) {
+      params.i64(again->after.event_seq).i32(again->after.sid).i16s(shards_).i64(again->limit);
       read(i, sql::kLoadRedeliveries, std::move(params));
     } else if (std::holds_alternative<LoadDiscards>(ops_[i])) {
       params.i16s(shards_);

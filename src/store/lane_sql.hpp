@@ -40,9 +40,11 @@ inline const pg::Statement kDeleteParked{
     "DELETE FROM parked p USING unnest($1::int8[], $2::int4[]) u(s, i)"
     " WHERE p.event_seq = u.s AND p.sid = u.i"};
 
-inline const pg::Statement kStartRedelivery{
-    "start_redelivery",
-    "UPDATE redeliveries r SET started = true FROM unnest($1::int8[], $2::int4[]) u(s, i)"
+inline const pg::Statement kUpdateRedelivery{
+    "update_redelivery",
+    "UPDATE redeliveries r SET attempt = u.a, started = u.st, due_at = coalesce(u.d, r.due_at)"
+    " FROM unnest($1::int8[], $2::int4[], $3::int2[], $4::bool[], $5::timestamptz[]) u(s, i, a, "
+    "st, d)"
     " WHERE r.event_seq = u.s AND r.sid = u.i"};
 
 inline const pg::Statement kEndRedelivery{
@@ -55,23 +57,25 @@ inline const pg::Statement kDeleteDead{
     "DELETE FROM dead_letter_queue d USING unnest($1::int8[], $2::int4[]) u(s, i)"
     " WHERE d.event_seq = u.s AND d.sid = u.i"};
 
+inline const pg::Statement kEventIds{
+    "event_ids",
+    "SELECT event_seq, id FROM events WHERE event_seq = ANY($1) AND event_seq BETWEEN $2 AND $3"};
+
 inline const pg::Statement kDead{
     "dead_letters",
-    "INSERT INTO dead_letter_queue AS q (event_seq, sid, shard, khash, message_id, event_id, "
-    "outcome,"
-    " reason, last_status, last_error, attempts, event_type, version, organization_id, user_id, "
-    "payload,"
-    " accepted_at, subscriber_snapshot)"
-    " SELECT u.*, (SELECT to_jsonb(r) - 'secret' - 'previous_secret' - 'headers' FROM subscribers r"
-    "  WHERE r.sid = u.i)"
-    " FROM unnest($1::int8[], $2::int4[], $3::int2[], $4::int8[], $5::uuid[], $6::uuid[], "
-    "$7::int2[],"
-    " $8::text[], $9::int2[], $10::text[], $11::int2[], $12::text[], $13::text[], $14::text[],"
-    " $15::text[], $16::text[], $17::timestamptz[]) u(seq, i)"
-    " ON CONFLICT (event_seq, sid) DO UPDATE SET outcome = excluded.outcome, reason = "
-    "excluded.reason,"
-    " last_status = excluded.last_status, last_error = excluded.last_error,"
-    " attempts = q.attempts + excluded.attempts, failed_at = now()"};
+    "INSERT INTO dead_letter_queue AS q (event_seq, sid, shard, khash, message_id, outcome, reason,"
+    " last_status, last_error, attempts, event_id, event_type, version, organization_id, user_id,"
+    " payload, accepted_at, subscriber_snapshot)"
+    " SELECT u.*, e.id, e.event_type, e.version, e.organization_id, e.user_id, e.payload,"
+    "  e.created_at, (SELECT to_jsonb(r) - 'secret' - 'previous_secret' - 'headers'"
+    "   FROM subscribers r WHERE r.sid = u.i)"
+    " FROM unnest($1::int8[], $2::int4[], $3::int2[], $4::int8[], $5::uuid[], $6::int2[],"
+    "  $7::text[], $8::int2[], $9::text[], $10::int2[]) u(seq, i)"
+    " LEFT JOIN events e ON e.event_seq = u.seq AND e.event_seq BETWEEN $11 AND $12"
+    " ON CONFLICT (event_seq, sid) DO UPDATE SET outcome = excluded.outcome,"
+    " reason = excluded.reason, last_status = excluded.last_status,"
+    " last_error = excluded.last_error, attempts = q.attempts + excluded.attempts,"
+    " failed_at = now()"};
 
 inline const pg::Statement kSummary{
     "dead_letter_summary",
@@ -120,8 +124,8 @@ inline const pg::Statement kLoadFirstKeys{
 
 inline const pg::Statement kLoadRedeliveries{
     "load_redeliveries",
-    "SELECT event_seq, sid, shard, khash, 0::int2, started, requested_at FROM redeliveries"
-    " WHERE shard = ANY($1) ORDER BY event_seq, sid LIMIT 1000"};
+    "SELECT event_seq, sid, shard, khash, attempt, started, due_at FROM redeliveries"
+    " WHERE (event_seq, sid) > ($1, $2) AND shard = ANY($3) ORDER BY event_seq, sid LIMIT $4"};
 
 // A discard waits for a redelivery that is under way.
 inline const pg::Statement kLoadDiscards{

@@ -2,22 +2,37 @@
 // PostgreSQL refuses for its content is isolated by halving.
 #include "eventhub/store/lane_writer.hpp"
 
+#include <algorithm>
+
 #include "eventhub/core/log.hpp"
 #include "lane_batch.hpp"
+#include "lane_sql.hpp"
 
 namespace eventhub::store {
+namespace {
+
+constexpr std::string_view kInternal = "internal";
+
+}  // namespace
+
+// Message ids of dead letters contain a bit of their event's id.
+Task<std::map<std::int64_t, Uuid>> LaneWriter::event_ids(pg::Connection& session,
+                                                         std::vector<std::int64_t> seqs) {
+  LaneBatch::EventIds ids;
+  if (seqs.empty()) co_return ids;
+  const auto [first, last] = std::minmax_element(seqs.begin(), seqs.end());
+  pg::Params params;
+  params.i64s(seqs).i64(*first).i64(*last);
+  const pg::Result rows = co_await session.run(sql::kEventIds, std::move(params));
+  for (int i = 0; i < rows.rows(); ++i) ids[rows.i64(i, 0)] = rows.uuid(i, 1);
+  co_return ids;
+}
 
 Task<std::vector<LaneAnswer>> LaneWriter::attempt(pg::Connection& session, std::vector<LaneOp> ops,
                                                   const std::vector<std::int16_t>& shards,
                                                   std::vector<pg::Call> extra) {
-  LaneBatch::Events events;
-  for (const LaneOp& op : ops) {
-    const auto* dead = std::get_if<RecordAttempt>(&op);
-    if (!dead || !is_dead_letter(dead->outcome) || dead->summarise) continue;
-    EventPtr event = co_await payloads_.get(dead->ref.event_seq);
-    events[dead->ref.event_seq] = std::move(event);
-  }
-  LaneBatch batch(ops, shards, events);
+  const LaneBatch::EventIds ids = co_await event_ids(session, LaneBatch::dead_events(ops));
+  LaneBatch batch(ops, shards, ids);
   std::vector<pg::Call> calls = batch.take_calls();
   const std::size_t own = calls.size();
   for (pg::Call& call : extra) calls.push_back(std::move(call));
@@ -28,8 +43,8 @@ Task<std::vector<LaneAnswer>> LaneWriter::attempt(pg::Connection& session, std::
   co_return answers;
 }
 
-// The bad row itself: first without its texts; a late attempt whose partition is gone is kept in
-// redelivery_attempts.
+// The bad row itself: first without its texts, then, when its partition is gone, as an attempt in
+// redelivery_attempts, at last as a dead letter with the reason `internal`.
 Task<std::vector<LaneAnswer>> LaneWriter::alone(pg::Connection& session, std::vector<LaneOp> ops,
                                                 const std::vector<std::int16_t>& shards) {
   auto* record = std::get_if<RecordAttempt>(&ops[0]);
@@ -37,18 +52,25 @@ Task<std::vector<LaneAnswer>> LaneWriter::alone(pg::Connection& session, std::ve
     record->error = "the database refused the text of this error";
     record->response.clear();
   }
-  bool late = false;
-  std::vector<LaneAnswer> answers;
-  try {
-    answers = co_await attempt(session, ops, shards, {});
-  } catch (const pg::Error& error) {
-    late = record && error.missing_partition() && !error.connection_lost;
-    if (!late) throw;
+  for (;;) {
+    bool late = false;
+    try {
+      std::vector<LaneAnswer> answers = co_await attempt(session, ops, shards, {});
+      co_return answers;
+    } catch (const pg::Error& error) {
+      if (!record || !error.bad_data() || error.connection_lost) throw;
+      late = error.missing_partition() && !record->redelivery;
+      if (!late && record->reason == kInternal) throw;
+    }
+    if (late) {
+      record->redelivery = true;
+      continue;
+    }
+    log::error("a result cannot be stored and becomes a dead letter",
+               {{"event_seq", record->ref.event_seq}, {"sid", record->ref.sid}});
+    record->outcome = Outcome::dead;
+    record->reason = kInternal;
   }
-  if (!late) co_return answers;
-  record->redelivery = true;
-  answers = co_await attempt(session, std::move(ops), shards, {});
-  co_return answers;
 }
 
 Task<std::vector<LaneAnswer>> LaneWriter::halves(pg::Connection& session, std::vector<LaneOp> ops,

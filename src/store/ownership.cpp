@@ -43,7 +43,8 @@ const pg::Statement kLock{
 // unclean: take-overs in a row from an owner that was lost; five quiet minutes begin anew.
 const pg::Statement kTake{
     "take_shards",
-    "WITH old AS (SELECT * FROM shards WHERE shard = ANY($1) FOR UPDATE)"
+    "WITH old AS (SELECT * FROM shards WHERE shard = ANY($1) FOR UPDATE),"
+    " counted AS (UPDATE nodes SET shards = shards + cardinality($1) WHERE node = $2)"
     " UPDATE shards s SET owner = $2, clean = false, acquired_at = clock_timestamp(),"
     " unclean = CASE WHEN old.clean THEN 0 WHEN old.owner = $2 THEN old.unclean"
     "  WHEN old.acquired_at < clock_timestamp() - interval '5 min' THEN 1 ELSE old.unclean + 1 END"

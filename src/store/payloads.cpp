@@ -8,7 +8,7 @@
 namespace eventhub::store {
 namespace {
 
-constexpr std::size_t kBatch = 500;
+constexpr std::int64_t kBatchMax = 128;  // rows of a read: as cheap per row as more
 
 std::string select_text(const std::string& suffix) {
   return "SELECT event_seq, id, created_at, event_type, version, organization_id, user_id,"
@@ -23,25 +23,36 @@ const pg::Statement kDeadPayloads{
     " version, organization_id, user_id, NULL::text, payload FROM dead_letter_queue"
     " WHERE event_seq = ANY($1) AND payload IS NOT NULL AND event_id IS NOT NULL"};
 
-EventPtr read_event(const pg::Result& rows, int i) {
-  auto event = std::make_shared<Event>();
-  event->event_seq = rows.i64(i, 0);
-  event->id = rows.uuid(i, 1);
-  event->created_at = rows.timestamp(i, 2);
-  event->event_type = rows.text(i, 3);
-  event->version = rows.text(i, 4);
-  event->organization_id = rows.optional_text(i, 5);
-  event->user_id = rows.optional_text(i, 6);
-  event->traceparent = rows.optional_text(i, 7);
-  event->payload = rows.text(i, 8);
-  return event;
-}
-
 std::int64_t cost(const Event& event) {
   return static_cast<std::int64_t>(event.payload.size() + sizeof(Event) + 200);
 }
 
+// An event that gives back its bytes when its last holder lets go.
+struct Counted : Event {
+  ~Counted() { *in_use -= bytes; }
+  std::shared_ptr<std::int64_t> in_use;
+  std::int64_t bytes = 0;
+};
+
 }  // namespace
+
+EventPtr Payloads::read_event(const pg::Result& rows, int row) {
+  auto event = std::make_shared<Counted>();
+  event->event_seq = rows.i64(row, 0);
+  event->id = rows.uuid(row, 1);
+  event->created_at = rows.timestamp(row, 2);
+  event->event_type = rows.text(row, 3);
+  event->version = rows.text(row, 4);
+  event->organization_id = rows.optional_text(row, 5);
+  event->user_id = rows.optional_text(row, 6);
+  event->traceparent = rows.optional_text(row, 7);
+  event->payload = rows.text(row, 8);
+  event->in_use = in_use_;
+  event->bytes = cost(*event);
+  *in_use_ += event->bytes;
+  largest_ = std::max(event->bytes, largest_ - largest_ / 256);
+  return event;
+}
 
 struct Payloads::Waiter {
   explicit Waiter(const Executor& executor) : done(executor) {}
@@ -74,6 +85,13 @@ void Payloads::keep(EventPtr event) {
   }
 }
 
+void Payloads::clear() {
+  cache_.clear();
+  ages_.clear();
+  bytes_ = 0;
+  ++generation_;
+}
+
 Task<EventPtr> Payloads::get(std::int64_t event_seq) {
   EventPtr here = cached(event_seq);
   if (here) co_return here;
@@ -102,6 +120,7 @@ void Payloads::answer(std::int64_t event_seq, const EventPtr& event, bool failed
 
 Task<void> Payloads::fetch(pg::Connection& connection, std::vector<std::int64_t> wanted) {
   std::sort(wanted.begin(), wanted.end());
+  const std::uint64_t generation = generation_;
   std::vector<std::int64_t> missing;
   std::size_t at = 0;
   while (at < wanted.size()) {
@@ -116,7 +135,7 @@ Task<void> Payloads::fetch(pg::Connection& connection, std::vector<std::int64_t>
       const pg::Result rows = co_await connection.run(select, std::move(params));
       for (int i = 0; i < rows.rows(); ++i) {
         EventPtr event = read_event(rows, i);
-        keep(event);
+        if (generation == generation_) keep(event);
         answer(event->event_seq, event, false);
       }
     }
@@ -138,6 +157,43 @@ Task<void> Payloads::fetch_dead(pg::Connection& connection, std::vector<std::int
   for (const std::int64_t seq : wanted) answer(seq, nullptr, false);
 }
 
+std::vector<std::int64_t> Payloads::next_batch() {
+  const std::int64_t budget = context_.config.dispatcher.payload_cache_bytes_max;
+  const std::int64_t rows = std::clamp<std::int64_t>(budget / (largest_ + 1), 1, kBatchMax);
+  const std::size_t count = std::min(queue_.size(), static_cast<std::size_t>(rows));
+  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
+  std::vector<std::int64_t> batch(queue_.begin(), end);
+  queue_.erase(queue_.begin(), end);
+  return batch;
+}
+
+// False when the database could not be read.
+Task<bool> Payloads::read_batch(pg::ConnectionPtr& connection, std::vector<std::int64_t> batch) {
+  bool dropped = false;  // another process has dropped a partition
+  try {
+    if (!connection || !connection->healthy()) {
+      connection = co_await context_.database.connect(Profile::hot);
+    }
+    co_await fetch(*connection, batch);
+  } catch (const pg::Error& error) {
+    dropped = error.sqlstate == "42P01" && !error.connection_lost;
+    if (!dropped) log::warn("payloads could not be read", {{"error", error.what()}});
+    if (!dropped) connection.reset();
+    if (!dropped) co_return false;
+  }
+  if (!dropped) co_return true;
+  try {
+    co_await context_.partitions.reload();
+  } catch (const pg::Error& error) {
+    log::warn("payloads could not be read", {{"error", error.what()}});
+    co_return false;
+  }
+  for (const std::int64_t seq : batch) {
+    if (wanted_.contains(seq)) queue_.push_back(seq);
+  }
+  co_return true;
+}
+
 Task<void> Payloads::run() {
   pg::ConnectionPtr connection;
   while (!stopping_ || !queue_.empty()) {
@@ -145,22 +201,15 @@ Task<void> Payloads::run() {
       co_await work_.wait(Seconds{1});
       continue;
     }
-    const std::size_t count = std::min(queue_.size(), kBatch);
-    std::vector<std::int64_t> batch(queue_.begin(),
-                                    queue_.begin() + static_cast<std::ptrdiff_t>(count));
-    queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(count));
-    bool failed = false;
-    try {
-      if (!connection || !connection->healthy()) {
-        connection = co_await context_.database.connect(Profile::hot);
-      }
-      co_await fetch(*connection, batch);
-    } catch (const std::exception& error) {
-      log::warn("payloads could not be read", {{"error", error.what()}});
-      failed = true;
-      connection.reset();
+    // What is in use comes back as deliveries end, each within its time-out.
+    const bool full = *in_use_ - bytes_ >= context_.config.dispatcher.in_flight_bytes_max;
+    if (full && !stopping_) {
+      co_await sleep_for(Millis{20});
+      continue;
     }
-    if (!failed) continue;
+    const std::vector<std::int64_t> batch = next_batch();
+    const bool read = co_await read_batch(connection, batch);
+    if (read) continue;
     for (const std::int64_t seq : batch) answer(seq, nullptr, true);
     co_await sleep_for(Millis{100});
   }

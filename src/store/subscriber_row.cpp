@@ -35,6 +35,7 @@ enum Column {
   kHeaderOthers,
   kSecret,
   kPreviousSecret,
+  kSpread,
 };
 
 [[noreturn]] void unusable(std::string_view column, std::string_view value) {
@@ -132,6 +133,10 @@ void read_limits(const pg::Result& result, int row, Subscriber& subscriber) {
   subscriber.max_in_flight = result.i32(row, kMaxInFlight);
   if (subscriber.max_in_flight < 1) {
     unusable("max_in_flight", std::to_string(subscriber.max_in_flight));
+  }
+  subscriber.spread = result.i16(row, kSpread);
+  if (subscriber.spread < 1 || subscriber.spread > kSpreadMax) {
+    unusable("spread", std::to_string(subscriber.spread));
   }
   if (!result.is_null(row, kTimeout)) {
     subscriber.timeout = Millis{result.i32(row, kTimeout)};

@@ -63,9 +63,10 @@ struct FanoutConfig {
 };
 
 struct DispatcherConfig {
-  int window_events = 1'000;     // events per feed read
-  int in_flight_max = 1'024;     // webhooks in the air, all subscribers of this process
-  int queue_rows_max = 200'000;  // open messages in memory
+  int window_events = 1'000;  // events per feed read
+  int in_flight_max = 1'024;  // webhooks in the air, all subscribers of this process
+  std::int64_t in_flight_bytes_max = 256LL << 20;  // payloads of those; more are not read
+  int queue_rows_max = 200'000;                    // open messages in memory
   std::int64_t payload_cache_bytes_max = 32 << 20;
   int result_rows_max = 512;  // results per commit
   Millis heartbeat{1'000};

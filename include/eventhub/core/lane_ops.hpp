@@ -67,12 +67,16 @@ struct LoadKeys {
   std::int32_t sid = 0;
   std::optional<std::int64_t> after;
   int limit = 0;
-  std::uint64_t parks = 0;
 };
 
-struct LoadRedeliveries {};  // of all owned shards
-struct LoadDiscards {
-};  // takes the discard requests of all owned shards; removes their dead letters
+// Reads up to `limit` redeliveries of the owned shards after `after`.
+struct LoadRedeliveries {
+  MessageRef after;
+  int limit = 0;
+};
+
+// Takes the discard requests of all owned shards and removes their dead letters.
+struct LoadDiscards {};
 
 // Reads up to `limit` parked messages of the owned shards below `event_seq`.
 struct LoadExpired {

@@ -21,6 +21,7 @@ struct LanesConfig {
       200'000;          // records in memory: the feed stops here; at 3/4 the longest waiting spill
   int load_rows = 256;  // rows fetched from `parked` for one lane at a time
   int lane_rows_spill = 1'000;  // a keyed lane longer than this may be spilled alone
+  int in_flight_max = 1'024;    // requests in the air, over all subscribers
   int dlq_copy_max = 100'000;   // expired messages of a subscriber with a dead letter of their own
   Millis park_after{60'000};
   Millis lwm_interval{2'000};
@@ -85,9 +86,13 @@ class Lanes {
   // Forget everything but what is in the air: after a lost session.
   void reset();
   void acquire(const Takeover& takeover);
-  // Stop starting and feeding the shard; drained() tells when nothing is in the air or uncommitted.
+  // Stop starting what is in the shard; drained() tells when nothing of it is in the air, from a
+  // former ownership either, or uncommitted. end_release() takes it back. release() forgets the
+  // shard and what is still queued for it (parks, low waters): its next owner finds that open.
   void begin_release(std::int16_t shard);
+  void end_release(std::int16_t shard);
   bool drained(std::int16_t shard) const;
+  std::size_t in_flight(std::int16_t shard) const;
   void release(std::int16_t shard);
   bool owns(std::int16_t shard) const;
 
@@ -105,8 +110,12 @@ class Lanes {
   void ended(const Start& start, Ended ended);
   // The attempt was not made (the lease to send ran out): the message is as before.
   void not_sent(const Start& start);
+  // Whether the permission is of the present ownership; after a lost session it is void.
+  bool current(const Start& start) const;
   // From now on next() only gives what is already marked `started` in the database.
   void begin_drain();
+  // Nothing is in the air or about to be.
+  bool idle() const;
 
   // ── write ──
   // Takes up to `rows` queued operations, in order.

@@ -53,11 +53,11 @@ struct Message {
   std::optional<std::int64_t> khash;  // hash of the ordering key; nullopt = unordered
 };
 
-// shard = (hash(sid) + hash(key or event_seq) % spread) % kShards, spread = min(16, max_in_flight).
-// Fixed when the message is made: a later change of the subscriber acts on later events.
-std::int16_t shard_of(std::int32_t sid, std::uint64_t key_or_seq_hash, int max_in_flight);
-constexpr int spread_of(int max_in_flight) {
-  return max_in_flight < 16 ? max_in_flight : 16;
-}
+// shard = (hash(sid) + hash(key or event_seq) % spread) % kShards. Fixed when the message is made.
+// `spread` is the number of shards that a subscriber's messages are spread over: at most 16 and at
+// most its max_in_flight. It stays as it is while the subscriber is ordered (migrations/0003), so
+// that all messages of a key are in one shard.
+constexpr int kSpreadMax = 16;
+std::int16_t shard_of(std::int32_t sid, std::uint64_t key_or_seq_hash, int spread);
 
 }  // namespace eventhub

@@ -39,6 +39,7 @@ struct Subscriber {
   bool active = true;   // false: no new messages, queued ones held
   bool paused = false;  // true: new messages made and held
   int max_in_flight = 64;
+  int spread = kSpreadMax;        // shards that its messages are spread over
   std::optional<Millis> timeout;  // nullopt: webhook.timeout_ms
   std::vector<std::pair<std::string, std::string>> headers;
   std::vector<std::string> secrets;  // whsec_…; the current one first

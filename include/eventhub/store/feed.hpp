@@ -21,6 +21,8 @@ class MessageFeed {
   MessageFeed(Context& context, pg::Connection& connection)
       : context_(context), connection_(connection) {}
 
+  // The last message there is, in whatever partition, or the cursor when that is further.
+  Task<std::int64_t> end_of_messages();
   // How far messages are complete: everything up to there is visible to a later statement. `after`
   // chooses the partitions to look at.
   Task<std::int64_t> horizon(std::int64_t after);

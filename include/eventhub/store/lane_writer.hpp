@@ -1,9 +1,9 @@
 #pragma once
+#include <map>
 #include <vector>
 
 #include "eventhub/core/lane_ops.hpp"
 #include "eventhub/store/context.hpp"
-#include "eventhub/store/payloads.hpp"
 
 namespace eventhub::store {
 
@@ -12,7 +12,7 @@ namespace eventhub::store {
 // all they remove or update, low waters, then reads.
 class LaneWriter {
  public:
-  LaneWriter(Context& context, Payloads& payloads) : context_(context), payloads_(payloads) {}
+  explicit LaneWriter(Context& context) : context_(context) {}
 
   // Answers stand where their operation stands. `extra` runs last in the same transaction
   // (heartbeat); its result is returned by extra_result(). Data that PostgreSQL refuses (classes
@@ -24,6 +24,8 @@ class LaneWriter {
   const std::vector<pg::Result>& extra_results() const { return extra_results_; }
 
  private:
+  Task<std::map<std::int64_t, Uuid>> event_ids(pg::Connection& session,
+                                               std::vector<std::int64_t> seqs);
   Task<std::vector<LaneAnswer>> attempt(pg::Connection& session, std::vector<LaneOp> ops,
                                         const std::vector<std::int16_t>& shards,
                                         std::vector<pg::Call> extra);
@@ -32,7 +34,6 @@ class LaneWriter {
   Task<std::vector<LaneAnswer>> halves(pg::Connection& session, std::vector<LaneOp> ops,
                                        const std::vector<std::int16_t>& shards);
   Context& context_;
-  Payloads& payloads_;
   std::vector<pg::Result> extra_results_;
 };
 

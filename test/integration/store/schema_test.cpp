@@ -20,6 +20,16 @@ std::string by_hand(const std::string& sql) {
   return test::PrivatePostgres::server().psql(database().name(), sql);
 }
 
+// What PostgreSQL says to it.
+std::string attempt(const std::string& sql) {
+  try {
+    by_hand(sql);
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
 // Inserts a good row but for one column; returns what PostgreSQL says.
 std::string insert_with(const std::string& column, const std::string& value) {
   std::map<std::string, std::string> row{{"name", "'n'"},
@@ -33,12 +43,7 @@ std::string insert_with(const std::string& column, const std::string& value) {
     columns += (columns.empty() ? "" : ", ") + name;
     values += (values.empty() ? "" : ", ") + text;
   }
-  try {
-    by_hand("INSERT INTO subscribers (" + columns + ") VALUES (" + values + ")");
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "accepted";
+  return attempt("INSERT INTO subscribers (" + columns + ") VALUES (" + values + ")");
 }
 
 TEST_CASE("schema: the README's INSERT works as printed", "[schema]") {
@@ -168,6 +173,26 @@ TEST_CASE("schema: good values are taken", "[schema]") {
     INFO(column << " = " << value);
     CHECK(insert_with(column, value) == "accepted");
   }
+}
+
+TEST_CASE("schema: the keys of an ordered subscriber stay in their shards", "[schema]") {
+  const auto change = [](const std::string& what) {
+    return attempt("UPDATE eventhub.subscribers SET " + what + " WHERE name = 'spread'");
+  };
+  const auto spread = [] {
+    return by_hand("SELECT spread FROM eventhub.subscribers WHERE name = 'spread'");
+  };
+  CHECK(insert_with("name", "'spread'") == "accepted");
+  CHECK(spread() == "16");
+  CHECK(change("max_in_flight = 4") == "accepted");
+  CHECK(spread() == "4");
+  CHECK(change("max_in_flight = 20, ordering_enabled = true, ordering_key = 'user_id'") ==
+        "accepted");
+  CHECK(spread() == "16");
+  CHECK(change("max_in_flight = 100") == "accepted");
+  CHECK(spread() == "16");
+  CHECK_THAT(change("max_in_flight = 15"), Contains("cannot go below the 16 shards of its keys"));
+  CHECK(spread() == "16");
 }
 
 TEST_CASE("schema: sid and id cannot be taken twice", "[schema]") {

@@ -1,6 +1,6 @@
 // Lanes against a model of the database: random interleavings of fan-out, feed, send, answer,
-// commit, park, drain, pause, redelivery, lost sessions and lost processes. The rules are those of
-// docs/architecture.md.
+// commit, park, drain, pause, redelivery, hand-over, deleted subscribers, lost sessions and lost
+// processes. The rules are those of docs/architecture.md.
 #include "lanes_world.hpp"
 
 #include <algorithm>
@@ -16,11 +16,13 @@ World::World(std::uint64_t seed) : random_(seed), subscribers_(std::make_shared<
     row->sid = sid;
     row->retry.limit = 2;
     row->max_in_flight = sid == 4 ? 1 : 64;
+    row->spread = sid == 4 ? 1 : kSpreadMax;
     if (sid == 2) row->guarantee = Guarantee::at_most_once;
     if (sid == 3) row->on_dead = OnDead::block;
     subscribers_->by_sid[sid] = row;
   }
   config_.queue_rows_max = chance(0.5) ? 16 : 64;
+  config_.in_flight_max = chance(0.5) ? 4 : 64;
   config_.load_rows = 4;
   config_.lane_rows_spill = 4;
   config_.park_after = Millis{3'000};
@@ -29,33 +31,65 @@ World::World(std::uint64_t seed) : random_(seed), subscribers_(std::make_shared<
   config_.default_timeout = Millis{1'000};
   lanes_ = std::make_unique<Lanes>(config_, clock_);
   failing_ = chance(0.3) ? 0.7 : 0.3;
+  careful_ = chance(0.2) ? 0.5 : 0;
   take_over(false);
 }
 
 void World::take_over(bool wait) {
   lanes_->set_subscribers(subscribers_);
-  fed_ = seq_;
-  for (std::int16_t shard = 0; shard < kOwned; ++shard) {
-    Takeover takeover{shard, lwm_[shard], wait, false, {}, {}};
-    std::set<std::int32_t> sids;
-    for (const auto& [ref, row] : parked_) {
-      if (row.lane.shard == shard) sids.insert(ref.sid);
-    }
-    takeover.parked_sids.assign(sids.begin(), sids.end());
-    for (const auto& [ref, open] : messages_) {
-      const bool blocks =
-          open.finals && is_dead_letter(open.outcome) && open.lane.khash && ref.sid == 3;
-      if (blocks && open.lane.shard == shard) {
-        takeover.blocking.push_back({ref, open.lane, 0, false, clock_.now()});
-      }
-    }
-    lanes_->acquire(takeover);
-    fed_ = std::min(fed_, lwm_[shard]);
-  }
-  rebuild_ = seq_;
   window_.reset();
   acknowledgements_.clear();
+  releasing_.clear();
+  for (std::int16_t shard = 0; shard < kOwned; ++shard) acquire(shard, wait);
   lanes_->poll_requests();
+}
+
+void World::acquire(std::int16_t shard, bool wait) {
+  Takeover takeover{shard, lwm_[shard], wait, wait && chance(careful_), {}, {}};
+  std::set<std::int32_t> sids;
+  for (const auto& [ref, row] : parked_) {
+    if (row.lane.shard == shard) sids.insert(ref.sid);
+  }
+  takeover.parked_sids.assign(sids.begin(), sids.end());
+  for (const auto& [ref, open] : messages_) {
+    const bool blocks =
+        open.finals && is_dead_letter(open.outcome) && open.lane.khash && ref.sid == 3;
+    if (blocks && open.lane.shard == shard) {
+      takeover.blocking.push_back({ref, open.lane, 0, false, clock_.now()});
+    }
+  }
+  lanes_->acquire(takeover);
+  fed_[shard] = lwm_[shard];
+  rebuild_[shard] = seq_;
+}
+
+// A shard goes to another process, which here is this one again with nothing but the tables.
+void World::hand_over() {
+  const bool again = !releasing_.empty() && chance(0.7);
+  const std::int16_t shard = again ? *releasing_.begin() : static_cast<std::int16_t>(pick(kOwned));
+  if (releasing_.insert(shard).second) return lanes_->begin_release(shard);
+  if (!acknowledgements_.empty() || !lanes_->drained(shard) || chance(0.3)) {
+    if (chance(0.8)) return;
+    lanes_->end_release(shard);
+    releasing_.erase(shard);
+    return;
+  }
+  for (const Start& start : air_) {
+    if (start.lane.shard == shard) throw Broken("released with a request in the air");
+  }
+  lanes_->release(shard);
+  releasing_.erase(shard);
+  if (window_) std::erase(window_->shards, shard);
+  acquire(shard, false);
+  lanes_->poll_requests();
+}
+
+void World::remove_subscriber() {
+  auto changed = std::make_shared<SubscriberSet>(*subscribers_);
+  const std::int32_t sids[] = {1, 2, 4};
+  changed->by_sid.erase(sids[pick(3)]);
+  subscribers_ = changed;
+  lanes_->set_subscribers(subscribers_);
 }
 
 void World::fan_out() {
@@ -71,29 +105,36 @@ void World::fan_out() {
 
 // One snapshot: open messages of the window that are neither final nor parked.
 void World::feed_read() {
-  if (window_ || fed_ >= seq_ || !lanes_->wants_feed()) return;
-  const std::int64_t end = std::min(seq_, fed_ + 1 + pick(3));
-  std::vector<FedMessage> rows;
+  std::int64_t behind = seq_;
+  for (const auto& [shard, position] : fed_) behind = std::min(behind, position);
+  if (window_ || behind >= seq_ || !lanes_->wants_feed()) return;
+  Window window{std::min(seq_, behind + 1 + pick(3)), {}, {}};
+  for (const auto& [shard, position] : fed_) {
+    if (position == behind) {
+      window.shards.push_back(shard);
+    } else {
+      window.end = std::min(window.end, position);
+    }
+  }
   for (const auto& [ref, open] : messages_) {
-    if (ref.event_seq <= fed_ || ref.event_seq > end) continue;
-    if (ref.event_seq <= rebuild_ && (open.finals || parked_.contains(ref))) continue;
+    if (ref.event_seq <= behind || ref.event_seq > window.end) continue;
+    const bool rebuilt = ref.event_seq <= rebuild_[open.lane.shard];
+    if (rebuilt && (open.finals || parked_.contains(ref))) continue;
     FedMessage fed{
         {ref, open.lane.shard, open.lane.khash}, open.attempt, open.started, open.due_at};
-    rows.push_back(fed);
+    window.rows.push_back(fed);
   }
-  window_ = {end, std::move(rows)};
+  window_ = std::move(window);
 }
 
 void World::feed_apply() {
   if (!window_) return;
-  std::vector<std::int16_t> shards;
-  std::vector<FedMessage> rows;
-  for (std::int16_t shard = 0; shard < kOwned; ++shard) shards.push_back(shard);
-  for (const FedMessage& row : window_->second) {
-    if (row.message.ref.event_seq > lwm_[row.message.shard]) rows.push_back(row);
-  }
-  lanes_->feed(rows, shards, window_->first);
-  fed_ = window_->first;
+  const std::vector<std::int16_t>& shards = window_->shards;
+  std::erase_if(window_->rows, [&](const FedMessage& row) {
+    return std::find(shards.begin(), shards.end(), row.message.shard) == shards.end();
+  });
+  if (!shards.empty()) lanes_->feed(window_->rows, shards, window_->end);
+  for (const std::int16_t shard : shards) fed_[shard] = window_->end;
   window_.reset();
 }
 
@@ -102,6 +143,7 @@ void World::check_send(const Start& start) {
   for (const Start& other : air_) {
     const bool same_key = start.lane.khash && other.lane == start.lane;
     if (same_key || other.ref == start.ref) throw Broken("two in the air of one key");
+    if (start.ref.sid == 4 && other.ref.sid == 4) throw Broken("over max_in_flight");
   }
   for (const auto& [other, until] : lost_) {
     const bool same_key = start.lane.khash && other.lane == start.lane;
@@ -132,6 +174,7 @@ void World::check_send(const Start& start) {
 void World::start() {
   const std::optional<Start> next = lanes_->next();
   if (!next) return;
+  if (!next->subscriber) throw Broken("sent for a deleted subscriber");
   check_send(*next);
   air_.push_back(*next);
 }
@@ -141,6 +184,10 @@ void World::answer() {
   const auto at = air_.begin() + pick(static_cast<int>(air_.size()));
   const Start start = *at;
   air_.erase(at);
+  if (lanes_->current(start) && chance(0.05)) {
+    --messages_.at(start.ref).sent;
+    return lanes_->not_sent(start);
+  }
   Ended ended;
   ended.attempted_at = clock_.now();
   const bool ok = (calm_ && start.redelivery) || !chance(calm_ ? 0.2 : failing_);
@@ -171,7 +218,7 @@ void World::press() {
   for (const auto& [ref, open] : messages_) {
     const bool dead = open.finals && is_dead_letter(open.outcome) && ref.sid != 2;
     if (dead && !redeliveries_.contains(ref) && chance(0.5)) {
-      redeliveries_.insert(ref);
+      redeliveries_[ref] = {open.lane, 0, false, clock_.now()};
       break;
     }
   }
@@ -181,6 +228,7 @@ void World::press() {
 void World::pause() {
   auto changed = std::make_shared<SubscriberSet>(*subscribers_);
   const std::int32_t sid = 1 + pick(kSids);
+  if (!changed->by_sid.contains(sid)) return;
   auto row = std::make_shared<Subscriber>(*changed->by_sid.at(sid));
   if (chance(0.5))
     row->paused = !calm_ && !row->paused;
@@ -216,6 +264,8 @@ void World::finish() {
   }
   subscribers_ = resumed;
   lanes_->set_subscribers(subscribers_);
+  for (const std::int16_t shard : releasing_) lanes_->end_release(shard);
+  releasing_.clear();
   for (int i = 0; i < 8'000 && !everything_final(); ++i) {
     feed_read();
     feed_apply();
@@ -244,14 +294,18 @@ void World::finish() {
   }
   if (!parked_.empty()) throw Broken("parked rows left");
   if (lanes_->counts().records) throw Broken("records left");
+  for (std::int16_t shard = 0; shard < kOwned; ++shard) {
+    if (!lanes_->drained(shard)) throw Broken("a shard that cannot be handed over");
+  }
   for (const auto& [shard, lwm] : lwm_) {
-    if (lwm != fed_) throw Broken("the low water stands still");
+    if (lwm != fed_[shard]) throw Broken("the low water stands still");
   }
 }
 
 void World::run(int steps) {
   const int crashes = chance(0.3) ? 0 : 1 + pick(3);
   const int traffic = 1 + pick(8);
+  const double answered = chance(0.3) ? 0.3 : 1;
   for (int i = 0; i < steps; ++i) {
     const int dice = pick(100 + crashes + traffic);
     if (dice < 10)
@@ -260,12 +314,14 @@ void World::run(int steps) {
       feed_apply();
     else if (dice < 38)
       start();
-    else if (dice < 52)
-      answer();
-    else if (dice < 68)
+    else if (dice < 52) {
+      if (chance(answered)) answer();
+    } else if (dice < 68)
       commit(static_cast<std::size_t>(1 + pick(6)));
-    else if (dice < 86)
+    else if (dice < 84)
       acknowledge();
+    else if (dice < 88)
+      hand_over();
     else if (dice < 95)
       pass_time();
     else if (dice < 97)
@@ -273,7 +329,7 @@ void World::run(int steps) {
     else if (dice < 98)
       pause();
     else if (dice < 99)
-      lanes_->tick();
+      chance(0.1) ? remove_subscriber() : lanes_->tick();
     else if (dice < 100)
       lanes_->expire_below(chance(0.2) ? pick(static_cast<int>(seq_) + 1) : 0);
     else if (dice < 100 + crashes)

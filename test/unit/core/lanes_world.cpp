@@ -11,11 +11,16 @@ namespace eventhub::test {
 void World::apply_attempt(const RecordAttempt& op) {
   Open& open = messages_.at(op.ref);
   if (op.redelivery) {
-    if (op.outcome == Outcome::started) started_redeliveries_.insert(op.ref);
-    if (!is_final(op.outcome)) return;
-    redeliveries_.erase(op.ref);
-    started_redeliveries_.erase(op.ref);
-    open.outcome = op.outcome;
+    if (is_final(op.outcome)) {
+      redeliveries_.erase(op.ref);
+      open.outcome = op.outcome;
+      return;
+    }
+    ParkedRow& row = redeliveries_.at(op.ref);
+    if (op.attempt < row.attempt + (row.started ? 0 : 1)) throw Broken("attempts begin anew");
+    row.attempt = op.attempt;
+    row.started = op.outcome == Outcome::started;
+    if (op.next_attempt_at) row.due_at = *op.next_attempt_at;
     return;
   }
   const auto row = parked_.find(op.ref);
@@ -80,10 +85,10 @@ void World::apply(const LaneOp& op, LaneAnswer& out) {
     load(*lane, out);
   } else if (const auto* keys = std::get_if<LoadKeys>(&op)) {
     load_keys(*keys, out);
-  } else if (std::holds_alternative<LoadRedeliveries>(op)) {
-    for (const MessageRef& ref : redeliveries_) {
-      const bool started = started_redeliveries_.contains(ref);
-      out.messages.push_back({ref, messages_.at(ref).lane, 0, started, clock_.now()});
+  } else if (const auto* again = std::get_if<LoadRedeliveries>(&op)) {
+    for (const auto& [ref, row] : redeliveries_) {
+      const bool full = out.messages.size() == static_cast<std::size_t>(again->limit);
+      if (ref > again->after && !full) out.messages.push_back(loaded(ref, row));
     }
   } else if (const auto* expired = std::get_if<LoadExpired>(&op)) {
     for (const auto& [ref, row] : parked_) {

@@ -44,6 +44,9 @@ class World {
   int pick(int below) { return static_cast<int>(random_() % static_cast<std::uint64_t>(below)); }
   bool chance(double share) { return std::uniform_real_distribution<>(0, 1)(random_) < share; }
   void take_over(bool wait);
+  void acquire(std::int16_t shard, bool wait);
+  void hand_over();
+  void remove_subscriber();
   void fan_out();
   void feed_read();
   void feed_apply();
@@ -75,16 +78,23 @@ class World {
   std::map<MessageRef, Open> messages_;
   std::map<MessageRef, ParkedRow> parked_;
   std::map<std::int16_t, std::int64_t> lwm_;
-  std::set<MessageRef> redeliveries_, started_redeliveries_;
+  std::map<MessageRef, ParkedRow> redeliveries_;
   // the owner
-  std::int64_t fed_ = 0, rebuild_ = 0;
-  std::optional<std::pair<std::int64_t, std::vector<FedMessage>>> window_;
+  struct Window {
+    std::int64_t end = 0;
+    std::vector<std::int16_t> shards;
+    std::vector<FedMessage> rows;
+  };
+  std::map<std::int16_t, std::int64_t> fed_, rebuild_;
+  std::set<std::int16_t> releasing_;
+  std::optional<Window> window_;
   std::deque<Batch> acknowledgements_;
   // the consumers
   std::vector<Start> air_;
   std::vector<std::pair<Start, Mono>> lost_;  // of a lost process, until
   std::map<LaneId, MessageRef> first_sent_;
   double failing_ = 0.3;
+  double careful_ = 0;  // share of take-overs in careful mode
   bool calm_ = false;
 };
 
