@@ -13,6 +13,7 @@ struct Api {
   store::Ingest* ingest;  // nullptr: this process has no api role
   Health& health;
   std::shared_ptr<DatabaseCheck> database;
+  bool monitor = false;  // only what health.cpp serves
 };
 using ApiPtr = std::shared_ptr<Api>;
 

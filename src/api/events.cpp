@@ -29,6 +29,10 @@ Task<http::Response> post_event(ApiPtr api, const http::Request& request) {
     response.close = true;
     co_return response;
   }
+  if (!api->health.migrated) co_return unavailable("the database is not ready yet; try again");
+  if (request.count("content-type") > 1) {
+    co_return problem(400, "the request has more than one Content-Type");
+  }
   if (!is_json(request)) co_return problem(415, "the Content-Type must be application/json");
   auto key = idempotency_key(request);
   if (const auto* error = std::get_if<InputError>(&key)) co_return problem(400, error->detail);

@@ -54,7 +54,7 @@ Task<http::Response> get_readyz(ApiPtr api, const http::Request& request) {
   const bool ready = connected && migrated && serving;
   if (ready && !asks_verbose(request.query)) co_return plain(200, "ok\n");
   std::string text = line(connected, "database", "no answer");
-  text += line(migrated, "migrations", "the schema is not ready");
+  text += line(migrated, "schema", "it is not ready yet");
   text += line(serving, "serving", "the process is stopping");
   text += ready ? "readyz check passed\n" : "readyz check failed\n";
   auto response = plain(ready ? 200 : 503, std::move(text));

@@ -74,7 +74,6 @@ std::variant<std::string, InputError> read_key(std::string_view value) {
 }  // namespace
 
 bool is_json(const http::Request& request) {
-  if (request.count("content-type") == 0) return true;
   const std::string_view value = request.header("content-type");
   return same(trim(value.substr(0, value.find(';'))), "application/json");
 }

@@ -10,8 +10,7 @@ namespace eventhub::api {
 
 // Reading of the request headers that POST /events knows. Pure.
 
-// Whether the body may be read as JSON: application/json with any parameters, or no Content-Type at
-// all.
+// Whether the body says that it is JSON: application/json, with any parameters.
 bool is_json(const http::Request& request);
 
 // The key of Idempotency-Key and X-Idempotency-Key (bare or as a quoted string of RFC 9651): all

@@ -10,6 +10,7 @@
 namespace eventhub::api {
 namespace {
 
+// The first is the API, the others are for monitors.
 constexpr std::array kRoutes{
     Route{"POST", "/events", post_event},  Route{"GET", "/health", get_health},
     Route{"GET", "/livez", get_livez},     Route{"GET", "/readyz", get_readyz},
@@ -38,7 +39,8 @@ Task<http::Response> run_handler(const Route& route, ApiPtr api, const http::Req
 
 Task<http::Response> handle(ApiPtr api, const http::Request& request) {
   const Mono begun = api->context.clock.mono();
-  const Match match = find_route(request.method, request.path);
+  const Match match =
+      find_route(request.method, request.path, api->monitor ? monitor_routes() : routes());
   http::Response response;
   if (match.route != nullptr) {
     response = co_await run_handler(*match.route, api, request);
@@ -57,19 +59,23 @@ std::span<const Route> routes() {
   return kRoutes;
 }
 
+std::span<const Route> monitor_routes() {
+  return std::span(kRoutes).subspan(1);
+}
+
 std::string_view method_label(std::string_view method) {
   const auto* known = std::find(kMethods.begin(), kMethods.end(), method);
   return known == kMethods.end() ? "other" : *known;
 }
 
-Match find_route(std::string_view method, std::string_view path) {
+Match find_route(std::string_view method, std::string_view path, std::span<const Route> among) {
   Match match;
   if (std::find(kMethods.begin(), kMethods.end(), method) == kMethods.end()) {
     match.refusal = 501;
     return match;
   }
   const std::string_view wanted = method == "HEAD" ? "GET" : method;
-  for (const Route& route : kRoutes) {
+  for (const Route& route : among) {
     if (route.path != path) continue;
     match.label = route.path;
     if (route.method == wanted) {
@@ -86,6 +92,12 @@ Match find_route(std::string_view method, std::string_view path) {
 http::Handler make_handler(store::Context& context, store::Ingest* ingest, Health& health) {
   auto database = std::make_shared<DatabaseCheck>(context);
   auto api = std::make_shared<Api>(Api{context, ingest, health, std::move(database)});
+  return [api = std::move(api)](const http::Request& request) { return handle(api, request); };
+}
+
+http::Handler make_monitor_handler(store::Context& context, Health& health) {
+  auto database = std::make_shared<DatabaseCheck>(context);
+  auto api = std::make_shared<Api>(Api{context, nullptr, health, std::move(database), true});
   return [api = std::move(api)](const http::Request& request) { return handle(api, request); };
 }
 

@@ -1,6 +1,7 @@
 // run_hub: the private PostgreSQL when wanted, then the hub (hub.cpp), then the exit code.
 #include "eventhub/app/app.hpp"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -8,7 +9,6 @@
 
 #include "app/hub.hpp"
 #include "eventhub/core/log.hpp"
-#include "eventhub/http/egress.hpp"
 #include "eventhub/store/embedded.hpp"
 
 namespace eventhub {
@@ -21,6 +21,15 @@ void name_worker(Config& config) {
   char host[256] = "localhost";
   ::gethostname(host, sizeof host - 1);
   config.worker_id = std::string(host) + ":" + std::to_string(::getpid());
+}
+
+// The soft limit is often 1024, for programs that use select(). We have as many sockets as
+// server.connections_max and dispatcher.in_flight_max say.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("cannot raise the limit of open files");
 }
 
 // What did not end in time still refers to its hub, which therefore lives as long as the process.
@@ -44,7 +53,7 @@ int run_hub(Config config) {
   std::signal(SIGPIPE, SIG_IGN);
   std::signal(SIGHUP, SIG_IGN);
   name_worker(config);
-  const http::EgressPolicy readable(config.egress);  // a bad range is told whatever the roles are
+  raise_descriptor_limit();
   std::unique_ptr<store::EmbeddedPostgres> embedded;
   try {
     if (config.embedded.enabled) {

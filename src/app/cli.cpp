@@ -80,8 +80,18 @@ void add_listen(CLI::App& app, ListenOptions& listen) {
       ->check(CLI::Range(0, 3'600'000))
       ->capture_default_str();
   command->add_option("--seed", listen.seed, "which deliveries fail")->capture_default_str();
-  command->add_option("--secret", listen.secret,
-                      "whsec_…: signatures that do not fit are answered 401");
+  const auto refuse = [](const std::string&) {
+    throw CLI::ValidationError("--secret",
+                               "a secret on the command line is seen by everyone on this machine; "
+                               "use EVENTHUB_LISTEN_SECRET or --secret-file");
+  };
+  command->add_option_function<std::string>("--secret", refuse, "refused; see --secret-file")
+      ->group("");
+  command
+      ->add_option("--secret-file", listen.secret_file,
+                   "file with whsec_…: signatures that do not fit are answered 401 "
+                   "(EVENTHUB_LISTEN_SECRET holds the secret itself)")
+      ->type_name("FILE");
   command->add_option("--rule", listen.rules,
                       "another behaviour for one path: PATH:status=503,share=0.1,delay_ms=50");
   command->add_option("--log", listen.log_file, "append one JSON object per delivery to this file");
@@ -111,6 +121,19 @@ Command command_of(const CLI::App& app) {
   return Command::run;
 }
 
+// What nobody asked for may be a mistyped secret: options without their values, and a value behind
+// an unknown option not at all.
+int tell_extras(const CLI::App& app) {
+  std::string options, words;
+  for (const std::string& extra : app.remaining(true)) {
+    std::string& list = extra.starts_with('-') ? options : words;
+    list += " " + extra.substr(0, extra.find('='));
+  }
+  std::cerr << "eventhubd: not expected:" << (options.empty() ? words : options)
+            << "\nRun with --help for more information." << std::endl;
+  return 2;
+}
+
 }  // namespace
 
 std::variant<CommandLine, int> parse_command_line(int argc, char** argv) {
@@ -121,6 +144,8 @@ std::variant<CommandLine, int> parse_command_line(int argc, char** argv) {
   add_commands(app, line);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::ExtrasError&) {
+    return tell_extras(app);
   } catch (const CLI::ParseError& error) {
     return app.exit(error, std::cout, std::cerr) == 0 ? 0 : 2;
   }

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "app/cli.hpp"
+#include "app/config_checks.hpp"
 #include "app/healthcheck.hpp"
 #include "app/migrate.hpp"
 #include "eventhub/app/app.hpp"
@@ -29,7 +30,8 @@ Environment environment() {
 // Also starts the log, so that what is wrong with the settings can be said in it.
 Config configured(const CommandLine& line) {
   std::vector<std::string> warnings;
-  Config config = load_config(line.flags, environment(), line.config_file, warnings);
+  Config config =
+      load_config(line.flags, environment(), line.config_file, warnings, config_checks());
   log::configure(config.log.level, config.log.format,
                  static_cast<std::size_t>(config.log.buffer_bytes_max));
   if (line.command == Command::run) {
@@ -64,6 +66,15 @@ int healthcheck_command(const CommandLine& line) {
   return healthcheck("http://127.0.0.1:" + std::to_string(config.server.port) + "/readyz");
 }
 
+int listen_command(const CommandLine& line) {
+  ListenOptions options = line.listen;
+  const Environment variables = environment();
+  const auto secret = variables.find("EVENTHUB_LISTEN_SECRET");
+  if (secret != variables.end()) options.secret = secret->second;
+  if (!options.secret_file.empty()) options.secret = read_secret_file(options.secret_file);
+  return listen(options);
+}
+
 int run(const CommandLine& line) {
   switch (line.command) {
     case Command::run:
@@ -73,7 +84,7 @@ int run(const CommandLine& line) {
     case Command::config:
       return config_command(line);
     case Command::listen:
-      return listen(line.listen);
+      return listen_command(line);
     case Command::healthcheck:
       return healthcheck_command(line);
     case Command::version:

@@ -1,6 +1,7 @@
 // The end of a hub process: the first signal drains, the second one exits. Order of a drain: no new
 // requests, no new attempts; requests under way need ingest, so that ends after the server;
-// everything uses the wake-ups, so they end last. All within drain_timeout.
+// everything uses the wake-ups, so they end last, but for the monitor, which tells of all that. All
+// within drain_timeout. What was not started yet ends at once.
 #include <unistd.h>
 
 #include "app/hub.hpp"
@@ -53,6 +54,8 @@ Task<void> Hub::drain() {
   }
   wakeups_.stop();
   const bool quiet = co_await ended("wakeups", deadline + Seconds{1});
+  if (monitor_) monitor_->stop();
+  co_await ended("monitor", deadline + Seconds{1});
   if (all && quiet) log::info("eventhubd stopped", {{"exit_code", exit_code_}});
 }
 

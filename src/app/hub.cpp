@@ -1,5 +1,6 @@
-// A hub process: builds what the roles share, then prepare -> start -> watch. Draining is in
-// drain.cpp. Calls the roles (api, fanout, dispatcher, cleanup) and store::Ingest.
+// A hub process: builds what the roles share, then listen -> prepare -> start -> watch. The servers
+// come first, so that who asks is told what the process waits for. Draining is in drain.cpp. Calls
+// the roles (api, fanout, dispatcher, cleanup) and store::Ingest.
 #include "app/hub.hpp"
 
 #include <unistd.h>
@@ -25,6 +26,16 @@ std::string joined(const std::vector<std::string>& words) {
 
 std::unique_ptr<store::Ingest> make_ingest(const Config& config, store::Context& shared) {
   return config.has_role("api") ? std::make_unique<store::Ingest>(shared) : nullptr;
+}
+
+std::unique_ptr<http::Server> make_monitor(const Executor& executor, store::Context& shared,
+                                           api::Health& health, Metrics& metrics) {
+  ServerConfig config = shared.config.server;
+  if (config.metrics_port == 0) return nullptr;
+  config.bind = config.metrics_bind;
+  config.port = config.metrics_port;
+  return std::make_unique<http::Server>(executor, config, api::make_monitor_handler(shared, health),
+                                        api::make_refusal(), metrics);
 }
 
 std::vector<std::unique_ptr<store::Role>> make_roles(store::Context& shared) {
@@ -60,12 +71,12 @@ Hub::Hub(Config config)
       health_{.started = clock_.now()},
       server_(context_.get_executor(), config_.server,
               api::make_handler(shared_, ingest_.get(), health_), api::make_refusal(), metrics_),
-      roles_(make_roles(shared_)),
+      monitor_(make_monitor(context_.get_executor(), shared_, health_, monitor_metrics_)),
       stopping_(context_.get_executor()),
       part_ended_(context_.get_executor()) {}
 
 int Hub::run() {
-  port_ = server_.listen();  // a taken port is told before anything is touched
+  listen();
   signals_.add(SIGINT);
   signals_.add(SIGTERM);
   wait_for_signal();
@@ -76,22 +87,30 @@ int Hub::run() {
   return exit_code_;
 }
 
+// A taken port is told before anything is touched, and the roles know the port that was chosen.
+void Hub::listen() {
+  config_.server.port = server_.listen();
+  if (monitor_) monitor_->listen();
+  roles_ = make_roles(shared_);
+}
+
 Task<void> Hub::live() {
+  start_part("server", server_.run());
+  if (monitor_) start_part("monitor", monitor_->run());
   try {
     co_await prepare();
-    if (!stop_) {
-      start();
-      co_await watch();
-      co_await drain();
-    }
+    if (!stop_) start();
+    if (!stop_) co_await watch();
   } catch (const std::exception& error) {
     fail("start", error.what());
   }
+  co_await drain();
   over_ = true;
 }
 
 Task<void> Hub::prepare() {
-  const int applied = co_await prepare_database(database_, config_);
+  const int applied = co_await prepare_database(database_, config_, &stop_);
+  if (stop_) co_return;
   if (applied > 0) log::info("schema migrated", {{"migrations", applied}});
   co_await partitions_.reload();
   if (partitions_.all().empty()) co_await partitions_.ensure(1);
@@ -103,9 +122,8 @@ void Hub::start() {
   start_part("wakeups", wakeups_.run());
   if (ingest_) start_part("ingest", ingest_->run());
   for (const auto& role : roles_) start_part(std::string(role->name()), role->run());
-  start_part("server", server_.run());
   log::info("eventhubd started", {{"version", EVENTHUB_VERSION},
-                                  {"port", port_},
+                                  {"port", config_.server.port},
                                   {"roles", joined(config_.roles)},
                                   {"database", describe(config_.database)},
                                   {"node", to_string(node_)},

@@ -14,7 +14,7 @@
 
 namespace eventhub::app {
 
-// One process: everything its roles share, the roles, and their life: prepare, work, drain.
+// One process: everything its roles share, the roles, and their life: listen, prepare, work, drain.
 class Hub {
  public:
   // `config.database` is the database to use (the embedded one when it runs). Throws ConfigError.
@@ -31,6 +31,7 @@ class Hub {
     bool ended = false;
   };
 
+  void listen();
   Task<void> live();
   Task<void> prepare();
   void start();
@@ -56,11 +57,12 @@ class Hub {
   std::unique_ptr<store::Ingest> ingest_;
   api::Health health_;
   http::Server server_;
+  Metrics monitor_metrics_{1};             // of a server whose connections are nobody's business
+  std::unique_ptr<http::Server> monitor_;  // server.metrics_port
   std::vector<std::unique_ptr<store::Role>> roles_;
   std::vector<std::unique_ptr<Part>> parts_;
   Wakeup stopping_;  // a signal, or a part that ended
   Wakeup part_ended_;
-  std::uint16_t port_ = 0;
   int signals_seen_ = 0;
   bool stop_ = false;
   bool over_ = false;

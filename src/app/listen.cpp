@@ -139,6 +139,16 @@ class Receiver {
 
 }  // namespace
 
+std::string read_secret_file(const std::string& path) {
+  std::ifstream file(path);
+  std::string secret;
+  if (!std::getline(file, secret) || secret.empty()) {
+    throw ConfigError("--secret-file: no secret can be read from " + path);
+  }
+  if (secret.back() == '\r') secret.pop_back();
+  return secret;
+}
+
 int listen(const ListenOptions& options) {
   log::configure(log::Level::warn, log::Format::text, 1 << 16);
   boost::asio::io_context context(1);

@@ -21,7 +21,8 @@ struct ListenOptions {
   ListenRule rule;
   std::vector<std::string> rules;  // PATH:status=503,share=0.1,delay_ms=50
   std::uint64_t seed = 1;
-  std::string secret;
+  std::string secret;       // EVENTHUB_LISTEN_SECRET
+  std::string secret_file;  // instead
   std::string log_file;
   bool quiet = false;
 };
@@ -32,6 +33,9 @@ std::pair<std::string, ListenRule> parse_rule(std::string_view text, const Liste
 // The status of one attempt: the same for the same message, attempt and seed, in every run.
 int status_of(const ListenRule& rule, std::string_view message_id, std::string_view attempt,
               std::uint64_t seed);
+
+// The secret in the file, without a line end behind it. Throws ConfigError.
+std::string read_secret_file(const std::string& path);
 
 // `eventhubd listen`: receives webhooks until SIGINT or SIGTERM. Exit code.
 int listen(const ListenOptions& options);

@@ -3,6 +3,7 @@
 // migrate`.
 #include "app/migrate.hpp"
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <exception>
 #include <iostream>
@@ -30,6 +31,20 @@ std::runtime_error unreachable(const DatabaseConfig& database, const pg::Error& 
       "eventhubd --embedded");
 }
 
+// Host, port and name of a URL. A password may be anywhere in a list of keywords, and hold any sign
+// in a URL that somebody did not escape: in doubt nothing is shown.
+std::string describe_url(const std::string& url) {
+  for (const std::string_view scheme : {"postgresql://", "postgres://"}) {
+    if (!url.starts_with(scheme)) continue;
+    const std::string rest = url.substr(scheme.size());
+    const auto at = rest.rfind('@');
+    const auto query = std::min(rest.find('?'), rest.size());
+    if (at == std::string::npos) return rest.substr(0, query);
+    if (at < query) return rest.substr(at + 1, query - at - 1);
+  }
+  return "DATABASE_URL";
+}
+
 Task<int> bring_to_head(store::Database& database, const Config& config) {
   int applied = 0;
   if (config.database.migrate) {
@@ -47,15 +62,10 @@ std::string describe(const DatabaseConfig& database) {
     return database.host + ":" + std::to_string(database.port) + " (database " + database.name +
            ", user " + database.user + ")";
   }
-  const auto scheme = database.url.find("://");
-  if (scheme == std::string::npos) return "DATABASE_URL";
-  std::string place = database.url.substr(scheme + 3);
-  place = place.substr(0, place.find('?'));
-  const auto at = place.rfind('@');
-  return at == std::string::npos ? place : place.substr(at + 1);
+  return describe_url(database.url);
 }
 
-Task<int> prepare_database(store::Database& database, const Config& config) {
+Task<int> prepare_database(store::Database& database, const Config& config, const bool* stop) {
   const SystemClock clock;
   const Mono deadline = clock.mono() + config.database.connect_timeout;
   for (;;) {
@@ -68,6 +78,7 @@ Task<int> prepare_database(store::Database& database, const Config& config) {
       }
     }
     co_await sleep_for(kRetryEvery);
+    if (stop != nullptr && *stop) co_return 0;
   }
 }
 

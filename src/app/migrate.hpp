@@ -12,9 +12,10 @@ std::string describe(const DatabaseConfig& database);
 
 // Brings the schema to head (database.migrate), or checks that it is, and reads what the process
 // needs to know of the database. Waits up to database.connect_timeout for a server that does not
-// answer yet, then throws std::runtime_error naming it. Returns how many migrations were applied.
-// All references outlive the task.
-Task<int> prepare_database(store::Database& database, const Config& config);
+// answer yet, then throws std::runtime_error naming it; returns early once `stop` is set. Returns
+// how many migrations were applied. All references outlive the task.
+Task<int> prepare_database(store::Database& database, const Config& config,
+                           const bool* stop = nullptr);
 
 // `eventhubd migrate`: exit code.
 int run_migrate(const Config& config);

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "core/options.hpp"
+#include "eventhub/core/config_check.hpp"
 
 namespace eventhub {
 namespace {
@@ -76,6 +77,9 @@ class Loader {
       if (value != nullptr && path != nullptr)
         throw ConfigError(fmt::format("{0} and {0}_FILE are both set; keep one", option.env));
       if (value != nullptr) set(option, *value, option.env);
+      if (value == nullptr && path == nullptr && !option.env_too.empty())
+        if (const auto* shared = find_variable(environment, option.env_too))
+          set(option, *shared, option.env_too);
       if (path != nullptr)
         set(option, read_secret_file(option.env + "_FILE", *path), option.env + "_FILE");
     }
@@ -104,8 +108,8 @@ class Loader {
     }
   }
 
-  Config finish() {
-    check_config(config_, origins_, warnings_);
+  Config finish(const std::vector<ConfigCheck>& checks) {
+    check_config(config_, origins_, checks, warnings_);
     return std::move(config_);
   }
 
@@ -134,6 +138,7 @@ class Loader {
   // Not an error: the environment belongs to others too.
   void warn_when_unknown(const std::string& name) {
     if (!name.starts_with("EVENTHUB_") || name == "EVENTHUB_CONFIG") return;
+    if (name == "EVENTHUB_LISTEN_SECRET") return;
     const auto known = [&name](const Option& option) {
       return name == option.env || (option.secret && name == option.env + "_FILE");
     };
@@ -156,11 +161,17 @@ bool Config::has_role(std::string_view role) const {
 
 Config load_config(const std::map<std::string, std::string>& flags, const Environment& environment,
                    const std::string& file, std::vector<std::string>& warnings) {
+  return load_config(flags, environment, file, warnings, {});
+}
+
+Config load_config(const std::map<std::string, std::string>& flags, const Environment& environment,
+                   const std::string& file, std::vector<std::string>& warnings,
+                   const std::vector<ConfigCheck>& checks) {
   Loader loader(warnings);
   loader.file(file, environment);
   loader.environment(environment);
   loader.flags(flags);
-  return loader.finish();
+  return loader.finish(checks);
 }
 
 }  // namespace eventhub

@@ -21,7 +21,7 @@ class Checker {
   std::string quote(std::string_view name) const {
     const Option& option = *find_option(name);
     const auto found = origins_.find(option.name);
-    return fmt::format("{} = {} ({})", name, to_toml(option, config_),
+    return fmt::format("{} = {} ({})", name, option.secret ? "…" : to_toml(option, config_),
                        found == origins_.end() ? "default" : found->second);
   }
 
@@ -95,6 +95,12 @@ void check_database(const Config& config, const Checker& check) {
                "must be 1 to 63 of a-z, 0-9 and _, not begin with a digit nor with pg_");
 }
 
+void check_ports(const Config& config, const Checker& check) {
+  const ServerConfig& server = config.server;
+  if (server.metrics_port != 0 && server.metrics_port == server.port)
+    check.fail("server.metrics_port", "must be another port than server.port");
+}
+
 void warn(const Config& config, const std::map<std::string, std::string>& origins,
           const Checker& check, std::vector<std::string>& warnings) {
   const DatabaseConfig& database = config.database;
@@ -105,10 +111,14 @@ void warn(const Config& config, const std::map<std::string, std::string>& origin
     if (!database.url.empty() && origins.contains(part))
       warnings.push_back(fmt::format("{} has no effect: {} names the database", check.quote(part),
                                      origins.at("database.url")));
-  if (config.fanout.batch_rows_max < kSmallBatch)
-    warnings.push_back(fmt::format("{} is small and makes the fan-out slow; the default is {}",
-                                   check.quote("fanout.batch_rows_max"),
-                                   FanoutConfig{}.batch_rows_max));
+  const auto small = [&](std::string_view name, int value, int usual) {
+    if (value < kSmallBatch)
+      warnings.push_back(fmt::format("{} is small and makes the hub slow; the default is {}",
+                                     check.quote(name), usual));
+  };
+  small("fanout.batch_rows_max", config.fanout.batch_rows_max, FanoutConfig{}.batch_rows_max);
+  small("dispatcher.window_events", config.dispatcher.window_events,
+        DispatcherConfig{}.window_events);
 }
 
 }  // namespace
@@ -123,12 +133,17 @@ int connections_needed(const Config& config) {
 }
 
 void check_config(const Config& config, const std::map<std::string, std::string>& origins,
-                  std::vector<std::string>& warnings) {
+                  const std::vector<ConfigCheck>& checks, std::vector<std::string>& warnings) {
   const Checker check(config, origins);
   check_roles(config, check);
   check_sizes(config, check);
   check_times(config, check);
   check_database(config, check);
+  check_ports(config, check);
+  for (const ConfigCheck& one : checks) {
+    const std::string wrong = one.wrong(config);
+    if (!wrong.empty()) check.fail(one.option, wrong);
+  }
   warn(config, origins, check, warnings);
 }
 

@@ -260,7 +260,14 @@ void Metrics::http_connections(double open) {
 
 std::string Metrics::expose() const {
   impl_->update_process();
-  return to_text(impl_->registry.Collect());
+  std::vector<prometheus::MetricFamily> families = impl_->registry.Collect();
+  // What this process has not counted yet is named all the same: who asks for it gets nothing, not
+  // an unknown name.
+  for (const prometheus::MetricFamily& family : impl_->declared) {
+    const auto same = [&family](const auto& other) { return other.name == family.name; };
+    if (std::none_of(families.begin(), families.end(), same)) families.push_back(family);
+  }
+  return to_text(families);
 }
 
 }  // namespace eventhub

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <type_traits>
 #include <unordered_map>
+#include <vector>
 
 // Series found by label value without building label maps, and with a cap on their number. Only
 // metrics.cpp includes this.
@@ -81,15 +82,22 @@ class Labelled {
 // Registers families; the base of Metrics::Impl, so that its members can be made from them.
 struct MetricsRegistry {
   prometheus::Registry registry;
+  std::vector<prometheus::MetricFamily> declared;  // without series, which the registry leaves out
 
   Family<Counter>& counters(const char* name, const char* help) {
+    declare(name, help, prometheus::MetricType::Counter);
     return prometheus::BuildCounter().Name(name).Help(help).Register(registry);
   }
   Family<Gauge>& gauges(const char* name, const char* help) {
+    declare(name, help, prometheus::MetricType::Gauge);
     return prometheus::BuildGauge().Name(name).Help(help).Register(registry);
   }
   Family<Histogram>& histograms(const char* name, const char* help) {
+    declare(name, help, prometheus::MetricType::Histogram);
     return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
+  }
+  void declare(const char* name, const char* help, prometheus::MetricType type) {
+    declared.push_back({name, help, type, {}});
   }
   Counter& counter(const char* name, const char* help) { return counters(name, help).Add({}); }
   Gauge& gauge(const char* name, const char* help) { return gauges(name, help).Add({}); }

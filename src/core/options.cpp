@@ -52,6 +52,11 @@ void add_server(std::vector<Option>& table) {
   table.push_back({"server.bind", "", in<S, &T::bind>, 0, 0, "Address to listen on."});
   table.push_back({"server.port", "PORT", in<S, &T::port>, 0, 65'535,
                    "Port of the API, health and metrics. 0: the system chooses one."});
+  table.push_back({"server.metrics_port", "", in<S, &T::metrics_port>, 0, 65'535,
+                   "A second port with nothing but /health, /livez, /readyz and /metrics, for "
+                   "networks that shall not reach the API. 0: none."});
+  table.push_back({"server.metrics_bind", "", in<S, &T::metrics_bind>, 0, 0,
+                   "Address to listen on with metrics_port."});
   table.push_back({"server.connections_max", "", in<S, &T::connections_max>, 1, 1'000'000,
                    "Open HTTP connections; more are refused."});
   table.push_back({"server.connections_per_ip_max", "", in<S, &T::connections_per_ip_max>, 1,
@@ -69,6 +74,11 @@ void add_server(std::vector<Option>& table) {
                    "A request's header must be complete after so many milliseconds."});
   table.push_back({"server.body_timeout_ms", "", in<S, &T::body_timeout>, 1, kHour,
                    "A request's body must be complete after so many milliseconds."});
+  table.push_back({"server.body_rate_min", "", in<S, &T::body_rate_min>, 0, kGiB,
+                   "A body that comes slower than so many bytes per second is answered 408. 0: no "
+                   "minimum."});
+  table.push_back({"server.body_rate_after_ms", "", in<S, &T::body_rate_after>, 0, kHour,
+                   "The first so many milliseconds of a body do not count for body_rate_min."});
   table.push_back({"server.idle_timeout_ms", "", in<S, &T::idle_timeout>, 1, kHour,
                    "A kept connection without a request is closed after so many milliseconds."});
 }
@@ -142,15 +152,17 @@ void add_ingest_and_fanout(std::vector<Option>& table) {
   table.push_back(
       {"fanout.batch_rows_max", "BATCH_SIZE", in<&C::fanout, &FanoutConfig::batch_rows_max>, 1,
        100'000,
-       "Events per read of the fan-out. Under 100 it works, with a warning: it only makes "
-       "the hub slower."});
+       "Events per read of the fan-out. BATCH_SIZE sets dispatcher.window_events, too. Under 100 "
+       "it works, with a warning: it only makes the hub slower."});
 }
 
 void add_dispatcher_limits(std::vector<Option>& table) {
   constexpr auto S = &C::dispatcher;
   using T = DispatcherConfig;
   table.push_back({"dispatcher.window_events", "", in<S, &T::window_events>, 1, 100'000,
-                   "Events per read of the messages to send."});
+                   "Events per read of the messages to send. Without a variable of its own "
+                   "BATCH_SIZE sets it.",
+                   false, "", "BATCH_SIZE"});
   table.push_back(
       {"dispatcher.in_flight_max", "", in<S, &T::in_flight_max>, 1, 100'000,
        "Webhooks in the air at one time, all subscribers of this process. No subscriber "
@@ -228,6 +240,9 @@ void add_egress(std::vector<Option>& table) {
                    "Global addresses always may."});
   table.push_back(
       {"egress.https_only", "", in<S, &T::https_only>, 0, 0, "Refuse http:// webhooks."});
+  table.push_back({"egress.allow_self", "", in<S, &T::allow_self>, 0, 0,
+                   "Let webhooks call the port that this process listens on itself: an event that "
+                   "makes events."});
   table.push_back({"egress.ca_file", "", in<S, &T::ca_file>, 0, 0,
                    "PEM file of certificate authorities to trust besides the system's.", false,
                    "none"});

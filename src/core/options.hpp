@@ -7,7 +7,7 @@
 #include <variant>
 #include <vector>
 
-#include "eventhub/core/config.hpp"
+#include "eventhub/core/config_check.hpp"
 
 // The option table and what can be done with one of its rows. Readers of sources (config.cpp) and
 // printers (config_print.cpp) know no option by name.
@@ -27,7 +27,8 @@ struct Option {
   std::int64_t min = 0, max = 0;  // of numbers, inclusive
   std::string meaning;
   bool secret = false;
-  std::string unset = {};  // what an empty text means, for people
+  std::string unset = {};    // what an empty text means, for people
+  std::string env_too = {};  // another option's variable, for when `env` is not set
 };
 
 // Every option, in the order of the file.
@@ -56,9 +57,9 @@ using SetValue =
     std::function<void(const Option& option, RawValue value, const std::string& origin)>;
 void read_toml_file(const std::string& path, const SetValue& set);
 
-// config_checks.cpp: rules that join several options. `origins` says where each one that is not a
-// default came from. Throws ConfigError; appends to `warnings`.
+// config_checks.cpp: rules that join several options, then `checks`. `origins` says where each one
+// that is not a default came from. Throws ConfigError; appends to `warnings`.
 void check_config(const Config& config, const std::map<std::string, std::string>& origins,
-                  std::vector<std::string>& warnings);
+                  const std::vector<ConfigCheck>& checks, std::vector<std::string>& warnings);
 
 }  // namespace eventhub

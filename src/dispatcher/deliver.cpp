@@ -13,7 +13,9 @@ double random_share() {
   return std::uniform_real_distribution<>(0, 1)(engine);
 }
 
+// Nothing for what never went to the network: it says nothing about the receiver.
 std::string_view status_label(const AttemptResult& result) {
+  if (result.kind == AttemptResult::Kind::refused) return {};
   if (result.kind != AttemptResult::Kind::answered) return "network_error";
   return result.status >= 200 && result.status < 300 ? "success" : "http_error";
 }
@@ -119,8 +121,15 @@ Task<void> Worker::deliver(Start start) {
   } else {
     sent = impossible("retention", "the event is past its retention");
   }
-  settle(start, sent, sent_at);
   const AttemptResult& result = sent.result;
+  // Others took all connections of the receiver's host: no fault of this message, no attempt of it.
+  if (result.kind == AttemptResult::Kind::not_started) {
+    lanes_.not_sent(start);
+    --in_flight_;
+    pump();
+    co_return;
+  }
+  settle(start, sent, sent_at);
   if (result.status == 410 && result.kind == AttemptResult::Kind::answered) {
     spawn(context_.executor, "pause",
           context_.subscribers.pause(start.ref.sid, "the receiver answered 410 Gone"));

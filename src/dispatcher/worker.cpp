@@ -21,6 +21,13 @@ LanesConfig lanes_config(const Config& config) {
   return lanes;
 }
 
+http::ClientOptions client_options(const Config& config) {
+  http::ClientOptions client;
+  client.own_bind = config.server.bind;
+  client.own_port = config.server.port;
+  return client;
+}
+
 }  // namespace
 
 Worker::Worker(store::Context& context)
@@ -29,7 +36,7 @@ Worker::Worker(store::Context& context)
       ownership_(context),
       writer_(context),
       client_(context.executor, context.config.webhook, context.config.egress, context.clock,
-              context.metrics),
+              context.metrics, client_options(context.config)),
       lanes_(lanes_config(context.config), context.clock),
       work_(context.executor),
       ready_(context.executor) {}

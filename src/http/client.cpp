@@ -38,7 +38,9 @@ Client::Impl::Impl(Executor io, const WebhookConfig& webhook_config,
       tls(egress_config),
       deadlines(executor, clock),
       pool(executor, clock, limits(webhook, options)),
-      resolver(executor, clock, deadlines, webhook.dns_timeout, options.dns_servers) {}
+      resolver(executor, clock, deadlines, webhook.dns_timeout, options.dns_servers) {
+  egress.listens_on(options.own_bind, options.own_port);
+}
 
 Client::Client(Executor executor, const WebhookConfig& webhook, const EgressConfig& egress,
                const Clock& clock, Metrics& /*metrics*/, const ClientOptions& options)
@@ -108,16 +110,19 @@ Task<bool> Client::Impl::send(Exchange& exchange, const Post& request, bool may_
   const std::size_t written = connection.write_now(connection.head, request.body, error);
   const bool nothing_left = error && written == 0;
   if (!nothing_left) exchange.result.sent = true;
-  if (!error && written < total) {
+  // A receiver may answer before it has read everything, so a request that waits for it is written
+  // beside the reading; and it may close then, so the answer is looked for after an error as well.
+  if (!error && written < total && connection.may_stall(total)) {
+    exchange.write_beside(executor, request.body, written);
+  } else if (!error && written < total) {
     error = co_await connection.write_rest(connection.head, request.body, written);
   }
-  // A receiver may answer and close before it has read everything, so the answer is looked for
-  // after an error as well.
   Answer answer;
   if (!nothing_left && !exchange.over()) {
     const error_code read_error = co_await read_answer(exchange, connection, answer);
     if (!error) error = read_error;
   }
+  if (exchange.writing()) co_await finish_writing(exchange, connection, answer);
   if (answer.has_status()) {
     conclude(exchange, connection, answer);
     co_return false;
@@ -127,10 +132,18 @@ Task<bool> Client::Impl::send(Exchange& exchange, const Post& request, bool may_
   co_return false;
 }
 
+// A refusal is the end of the request. Who said 2xx early still wants the rest, until the deadline.
+Task<void> Client::Impl::finish_writing(Exchange& exchange, Connection& connection,
+                                        const Answer& answer) {
+  const bool wanted = answer.complete() && answer.parser().status() / 100 == 2;
+  if (!wanted) connection.close();
+  co_await exchange.writing_ended();
+}
+
 // Until the answer is complete, broken or larger than what is read of it.
 Task<error_code> Client::Impl::read_answer(Exchange& exchange, Connection& connection,
                                            Answer& answer) {
-  exchange.stage = Exchange::Stage::answer;
+  if (!exchange.writing()) exchange.stage = Exchange::Stage::answer;
   const auto body_max = static_cast<std::size_t>(webhook.response_bytes_max);
   error_code error;
   while (!error && !answer.complete() && !answer.failed() && answer.body_bytes() <= body_max) {
@@ -153,7 +166,10 @@ void Client::Impl::conclude(Exchange& exchange, Connection& connection, const An
   if (parser.retry_after())
     result.retry_after = parse_retry_after(*parser.retry_after(), clock.now());
   result.response = printable(parser.body(), kBodyKept);
-  if (answer.keep_alive() && connection.unread().empty() && !exchange.over()) exchange.lease.keep();
+  if (answer.keep_alive() && connection.unread().empty() && !exchange.over() &&
+      connection.is_open()) {
+    exchange.lease.keep();
+  }
 }
 
 }  // namespace eventhub::http

@@ -23,9 +23,12 @@ class Connection {
   // Empty, or what went wrong in words.
   Task<std::string> handshake(Tls& tls, std::string host);
   void close();
+  bool is_open() const { return socket_.is_open(); }
 
   // Sends head_and_body in one system call if the kernel takes it. Returns the bytes that left.
   std::size_t write_now(std::string_view head, std::string_view body, error_code& error);
+  // Whether so many bytes may have to wait for the peer to read.
+  bool may_stall(std::size_t bytes) const { return !tls_ || bytes > kTlsAtOnce; }
   Task<error_code> write_rest(std::string_view head, std::string_view body, std::size_t done);
   // Appends what arrives to unread(). End of stream is asio::error::eof.
   Task<error_code> read();
@@ -46,6 +49,7 @@ class Connection {
  private:
   static constexpr std::size_t kBufferMin = 2 << 10;
   static constexpr std::size_t kBufferMax = 16 << 10;
+  static constexpr std::size_t kTlsAtOnce = 16 << 10;  // a record, which the kernel buffers
   void make_room();
 
   boost::asio::ip::tcp::socket socket_;

@@ -70,6 +70,32 @@ Task<void> Exchange::park() {
   parked_.reset();
 }
 
+void Exchange::write_beside(const Executor& executor, std::string_view body, std::size_t written) {
+  writing_ = true;
+  const auto failed = [this](std::exception_ptr) { stop_writing(); };
+  spawn(executor, "webhook body", write_rest(body, written), failed);
+}
+
+// What goes wrong here the reader sees as well.
+Task<void> Exchange::write_rest(std::string_view body, std::size_t written) {
+  Connection& connection = *lease.connection();
+  const error_code error = co_await connection.write_rest(connection.head, body, written);
+  if (!error) stage = Stage::answer;
+  stop_writing();
+}
+
+void Exchange::stop_writing() {
+  writing_ = false;
+  wake();
+}
+
+Task<void> Exchange::writing_ended() {
+  while (writing_) {
+    awake_ = false;
+    co_await park();
+  }
+}
+
 Task<void> Exchange::wait_for_lease() {
   awake_ = over_;
   queue_ = Queue::pool;
@@ -112,7 +138,8 @@ void Exchange::fail(std::string error) {
   if (over_ && closed_) {
     result.error = fmt::format("given up at shutdown, {}", words(stage));
   } else if (over_) {
-    result.kind = AttemptResult::Kind::timeout;
+    const bool queued = stage == Stage::waiting;
+    result.kind = queued ? AttemptResult::Kind::not_started : AttemptResult::Kind::timeout;
     result.error = fmt::format("timed out after {} ms, {}", timeout_.count(), words(stage));
   } else {
     result.error = std::move(error);

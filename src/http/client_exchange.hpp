@@ -33,6 +33,12 @@ class Exchange final : public Timed, public ResolveWaiter, public LeaseWaiter {
   void fail(std::string error);
   void answered(int status, Mono now);
   void refuse(std::string reason);
+
+  // Full duplex: writes what is left of the request while the answer is being read.
+  void write_beside(const Executor& executor, std::string_view body, std::size_t written);
+  bool writing() const { return writing_; }
+  // Until nothing refers to the connection and the body any more; soon after a close().
+  Task<void> writing_ended();
   AttemptResult finish(Mono now);
 
   Stage stage = Stage::waiting;
@@ -43,6 +49,8 @@ class Exchange final : public Timed, public ResolveWaiter, public LeaseWaiter {
   void expire() override;
   void resolved(AddressesPtr addresses) override;
   void granted(Lease granted) override;
+  Task<void> write_rest(std::string_view body, std::size_t written);
+  void stop_writing();
   Task<void> park();
   void wake();
 
@@ -54,6 +62,7 @@ class Exchange final : public Timed, public ResolveWaiter, public LeaseWaiter {
   const bool& closed_;  // the client is closed: over() is no time-out
   bool over_ = false;
   bool awake_ = false;
+  bool writing_ = false;
   enum class Queue { none, pool, resolver } queue_ = Queue::none;
   AddressesPtr addresses_;
   std::optional<boost::asio::steady_timer> parked_;

@@ -20,6 +20,7 @@ struct Client::Impl {
   Task<bool> handshake(Exchange& exchange);
   // True: the kept connection was dead and the request may go out again on a fresh one.
   Task<bool> send(Exchange& exchange, const Post& request, bool may_resend);
+  Task<void> finish_writing(Exchange& exchange, Connection& connection, const Answer& answer);
   Task<error_code> read_answer(Exchange& exchange, Connection& connection, Answer& answer);
   void conclude(Exchange& exchange, Connection& connection, const Answer& answer);
 

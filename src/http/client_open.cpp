@@ -29,8 +29,8 @@ Task<bool> Client::Impl::find_addresses(Exchange& exchange, std::vector<ip::addr
     addresses = found->list;
   }
   std::string reason;
-  std::erase_if(addresses, [this, &reason](const ip::address& address) {
-    std::string refused = egress.refuse(address);
+  std::erase_if(addresses, [this, &exchange, &reason](const ip::address& address) {
+    std::string refused = egress.refuse(address, exchange.url().port);
     if (reason.empty()) reason = refused;
     return !refused.empty();
   });

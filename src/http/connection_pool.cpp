@@ -104,6 +104,10 @@ void ConnectionPool::give_up(const Url& url, LeaseWaiter& waiter) {
 
 void ConnectionPool::give_back(Origin& origin, std::unique_ptr<Connection> connection) {
   if (!closed_ && !origin.waiting.empty()) {
+    // Who waits may be at most once, and a busy origin never rests: here age and state are looked
+    // at, too.
+    const bool old = connection && clock_.mono() - connection->opened_at >= kAgeMax;
+    if (connection && (old || connection->stale())) connection.reset();
     LeaseWaiter* next = origin.waiting.front();
     origin.waiting.pop_front();
     next->granted(Lease(*this, origin, std::move(connection)));

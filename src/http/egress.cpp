@@ -9,6 +9,8 @@
 #include <optional>
 #include <string_view>
 
+#include "http/local_address.hpp"
+
 namespace eventhub::http {
 namespace {
 
@@ -124,7 +126,8 @@ int parse_prefix(std::string_view text, int max) {
 
 }  // namespace
 
-EgressPolicy::EgressPolicy(const EgressConfig& config) : https_only_(config.https_only) {
+EgressPolicy::EgressPolicy(const EgressConfig& config)
+    : https_only_(config.https_only), allow_self_(config.allow_self) {
   for (const std::string& cidr : config.allow_cidrs) {
     const auto slash = cidr.find('/');
     boost::system::error_code error;
@@ -141,7 +144,22 @@ EgressPolicy::EgressPolicy(const EgressConfig& config) : https_only_(config.http
   }
 }
 
-std::string EgressPolicy::refuse(const ip::address& address) const {
+void EgressPolicy::listens_on(std::string bind, std::uint16_t port) {
+  own_bind_ = std::move(bind);
+  own_port_ = port;
+}
+
+std::string EgressPolicy::refuse(const ip::address& address, std::uint16_t port) const {
+  std::string reason = refuse_range(address);
+  const bool own = port != 0 && port == own_port_ && !allow_self_;
+  if (reason.empty() && own && reaches(address, own_bind_)) {
+    reason = address.to_string() + " port " + std::to_string(port) +
+             " is where this process listens itself; egress.allow_self permits it";
+  }
+  return reason;
+}
+
+std::string EgressPolicy::refuse_range(const ip::address& address) const {
   const ip::address_v6 judged = to_v6(address);
   const std::string_view what = denied_as(judged);
   if (what.empty()) return {};

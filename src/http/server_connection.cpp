@@ -33,15 +33,29 @@ ServerConnection::~ServerConnection() {
 
 void ServerConnection::set_deadline(Millis limit) {
   deadline_ = server->mono() + limit;
+  rate_from_ = Mono::max();
   expired_ = false;
 }
 
 // Called again at every scan while late, so a wait that began just after the last cancel is caught,
 // too.
 void ServerConnection::expire_if_late(Mono now) {
-  if (now < deadline_) return;
+  if (now < deadline_ && !too_slow(now)) return;
   expired_ = true;
   cancel();
+}
+
+// A drip that keeps within the deadline would hold a connection for a handful of bytes.
+bool ServerConnection::too_slow(Mono now) const {
+  if (now <= rate_from_) return false;
+  const auto counted = std::chrono::duration_cast<Millis>(now - rate_from_).count();
+  return static_cast<std::int64_t>(came_) * 1'000 < server->config().body_rate_min * counted;
+}
+
+void ServerConnection::await_body() {
+  set_deadline(server->config().body_timeout);
+  rate_from_ = server->mono() + server->config().body_rate_after;
+  came_ = 0;
 }
 
 void ServerConnection::stop_if_idle() {
@@ -58,12 +72,13 @@ Step ServerConnection::refuse(int status, std::string_view detail) {
   return Step::refused;
 }
 
-void ServerConnection::begin_request() {
+bool ServerConnection::begin_request() {
   const ServerConfig& config = server->config();
   parser_.reset();
   blank_line_skipped_ = false;
   idle_ = input_.pending().empty();
   set_deadline(idle_ && !first_request_ ? config.idle_timeout : config.header_timeout);
+  return !idle_ || !server->stopping();
 }
 
 Step ServerConnection::parse_header() {
@@ -168,6 +183,7 @@ Step ServerConnection::next_space(std::span<char>& space) {
 
 Step ServerConnection::received(boost::system::error_code error, std::size_t bytes) {
   if (!error) {
+    came_ += bytes;
     if (body_mode_ == BodyMode::apart) {
       body_bytes_ += bytes;
     } else {

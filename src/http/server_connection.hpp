@@ -23,7 +23,7 @@ struct ServerConnection {
   // waits for.
   void set_deadline(Millis limit);
   void no_deadline() {
-    deadline_ = Mono::max();
+    deadline_ = rate_from_ = Mono::max();
     expired_ = false;
   }
   bool late() const { return expired_; }
@@ -31,7 +31,10 @@ struct ServerConnection {
   void stop_if_idle();
 
   // Reading, step by step. Each returns `more` for "read into that space and call received()".
-  void begin_request();
+  // False when there is nothing to wait for: the server stops, and nothing of a request is here.
+  bool begin_request();
+  // From here until the body is complete it must come at server.body_rate_min.
+  void await_body();
   Step parse_header();
   Step begin_body();
   Step continue_body();
@@ -69,12 +72,15 @@ struct ServerConnection {
   Step header_complete();
   Step continue_chunked();
   bool charge(std::uint64_t bytes);
+  bool too_slow(Mono now) const;
   void cancel();
 
   Input input_;
   RequestParser parser_;
   const Limits limits_;
   Mono deadline_ = Mono::max();
+  Mono rate_from_ = Mono::max();  // of a body being awaited: what counts for its rate
+  std::uint64_t came_ = 0;        // bytes of it since await_body()
   bool expired_ = false;
   bool idle_ = false;  // nothing of a request is here
   bool first_request_ = true;

@@ -23,7 +23,7 @@ Task<void> write_rest(ServerConnection& c) {
 }
 
 Task<Step> read_header(ServerConnection& c) {
-  c.begin_request();
+  if (!c.begin_request()) co_return Step::gone;
   Step step = c.parse_header();
   while (step == Step::more) {
     const std::span<char> space = c.header_space();
@@ -36,13 +36,13 @@ Task<Step> read_header(ServerConnection& c) {
 }
 
 Task<Step> read_body(ServerConnection& c) {
-  c.set_deadline(c.server->config().body_timeout);
   if (c.wants_continue()) {
     c.prepare_continue();
     const bool written = c.write_now();
     if (!written) co_await write_rest(c);
     if (c.write_failed) co_return Step::gone;
   }
+  c.await_body();
   Step step = Step::more;
   while (step == Step::more) {
     std::span<char> space;

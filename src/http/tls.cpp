@@ -10,12 +10,29 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ssl/error.hpp>
 
+#include "eventhub/http/egress.hpp"
+
 namespace eventhub::http {
 namespace {
 
 namespace asio = boost::asio;
 
+void load_ca_file(asio::ssl::context& context, const EgressConfig& config) {
+  if (config.ca_file.empty()) return;
+  boost::system::error_code error;
+  context.load_verify_file(config.ca_file, error);
+  if (error) {
+    throw ConfigError("egress.ca_file: cannot read certificates from \"" + config.ca_file +
+                      "\": " + error.message());
+  }
+}
+
 }  // namespace
+
+void check_ca_file(const EgressConfig& config) {
+  asio::ssl::context context(asio::ssl::context::tls_client);
+  load_ca_file(context, config);
+}
 
 Tls::Tls(const EgressConfig& config) : context_(asio::ssl::context::tls_client) {
   SSL_CTX_set_min_proto_version(context_.native_handle(), TLS1_2_VERSION);
@@ -23,12 +40,7 @@ Tls::Tls(const EgressConfig& config) : context_(asio::ssl::context::tls_client) 
   context_.set_verify_mode(asio::ssl::verify_peer);
   boost::system::error_code error;
   context_.set_default_verify_paths(error);
-  if (config.ca_file.empty()) return;
-  context_.load_verify_file(config.ca_file, error);
-  if (error) {
-    throw ConfigError("egress.ca_file: cannot read certificates from \"" + config.ca_file +
-                      "\": " + error.message());
-  }
+  load_ca_file(context_, config);
 }
 
 std::unique_ptr<TlsStream> Tls::make(asio::ip::tcp::socket& socket, const std::string& host) {

@@ -73,14 +73,18 @@ bool same_ignoring_case(std::string_view a, std::string_view b) {
   });
 }
 
-// Names that the delivery itself decides.
+// Names that the delivery itself decides: a second field of the name would be ambiguous, or forged.
 bool reserved(std::string_view name) {
-  constexpr std::array names{"host", "content-length", "transfer-encoding", "connection",
-                             "x-message-id"};
-  constexpr std::string_view prefix = "webhook-";
-  return std::ranges::any_of(names, [&](const char* n) { return same_ignoring_case(n, name); }) ||
-         (name.size() >= prefix.size() &&
-          same_ignoring_case(name.substr(0, prefix.size()), prefix));
+  constexpr std::array names{
+      "host",       "content-length", "transfer-encoding", "connection",   "keep-alive",
+      "te",         "trailer",        "upgrade",           "expect",       "traceparent",
+      "tracestate", "user-agent",     "content-type",      "x-message-id", "x-delivery-attempt"};
+  constexpr std::array<std::string_view, 2> prefixes{"webhook-", "x-event-"};
+  const auto same = [&](std::string_view n) { return same_ignoring_case(n, name); };
+  const auto begins = [&](std::string_view p) {
+    return same_ignoring_case(name.substr(0, p.size()), p);
+  };
+  return std::ranges::any_of(names, same) || std::ranges::any_of(prefixes, begins);
 }
 
 // A token of RFC 9110.

@@ -67,12 +67,55 @@ def test_a_password_on_the_command_line_is_refused(flag):
     (["--config=/no/such/file.toml"], {}, ["/no/such/file.toml"]),
     ([], {"EVENTHUB_EGRESS_ALLOW_CIDRS": "300.0.0.0/8"}, ["300.0.0.0/8"]),
     ([], {"DB_MAX_CONNECTIONS": "1"}, ["DB_MAX_CONNECTIONS"]),
+    ([], {"DATABASE_URL": "notaurl"}, ["database.url", "DATABASE_URL"]),
+    (["--server.bind=foo"], {}, ["server.bind", '"foo"']),
+    ([], {"EVENTHUB_SERVER_METRICS_BIND": "foo"}, ["EVENTHUB_SERVER_METRICS_BIND", '"foo"']),
+    (["--server.metrics_port=3000"], {}, ["server.metrics_port"]),
+    ([], {"EVENTHUB_EGRESS_CA_FILE": "/no/such.pem"}, ["egress.ca_file", "/no/such.pem"]),
+    ([], {"EVENTHUB_EGRESS_CA_FILE": BINARY}, ["egress.ca_file", BINARY]),
 ])
-def test_a_bad_setting_stops_the_start_and_is_named(arguments, env, words):
-    done = run(*arguments, env={"DB_HOST": "/nonexistent", **env})
+@pytest.mark.parametrize("command", [[], ["config"]])
+def test_a_bad_setting_stops_the_start_and_is_named(command, arguments, env, words):
+    done = run(*command, *arguments, env={"DB_HOST": "/nonexistent", **env})
     assert done.returncode == 2, done.stdout + done.stderr
     for word in words:
         assert word in done.stderr
+
+
+@pytest.mark.parametrize("section, line, words", [
+    ("server", 'bind = "foo"', ["server.bind"]),
+    ("egress", 'allow_cidrs = ["10.0.0.0/99"]', ["egress.allow_cidrs", "10.0.0.0/99"]),
+    ("egress", 'ca_file = "/no/such.pem"', ["egress.ca_file"]),
+    ("database", 'url = "hunter2"', ["database.url"]),
+])
+def test_a_bad_text_of_the_file_is_named_with_its_line(tmp_path, section, line, words):
+    file = tmp_path / "hub.toml"
+    file.write_text(f"[{section}]\n{line}\n")
+    for command in ([], ["config"]):
+        done = run(*command, "--config", str(file))
+        assert done.returncode == 2, done.stdout + done.stderr
+        for word in [*words, "hub.toml:2"]:
+            assert word in done.stderr
+        assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_a_mistyped_secret_is_not_repeated():
+    for arguments in (["--db-password=hunter2"], ["--db-password", "hunter2"],
+                      ["migrate", "--pasword=hunter2"]):
+        done = run(*arguments)
+        assert done.returncode == 2
+        assert arguments[-1].split("=")[0] in done.stderr or "--db-password" in done.stderr
+        assert "hunter2" not in done.stdout + done.stderr
+    assert "migrat" in run("migrat").stderr
+
+
+def test_the_secret_of_listen_is_not_for_the_command_line(tmp_path):
+    done = run("listen", "--secret", "whsec_hunter2")
+    assert done.returncode == 2
+    assert "--secret-file" in done.stderr and "EVENTHUB_LISTEN_SECRET" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+    done = run("listen", "--secret-file", str(tmp_path / "none"), "--port", "0")
+    assert done.returncode == 2 and "none" in done.stderr
 
 
 def test_an_unknown_key_of_the_file_is_named_with_its_line(tmp_path):

@@ -150,8 +150,10 @@ def test_listen_prints_and_records_what_it_gets(hub, database, tmp_path):
     port = free_port()
     log = tmp_path / "received.jsonl"
     secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    key = tmp_path / "secret"
+    key.write_text(secret + "\n")
     receiver = subprocess.Popen(
-        [BINARY, "listen", "--port", str(port), "--secret", secret, "--log", str(log),
+        [BINARY, "listen", "--port", str(port), "--secret-file", str(key), "--log", str(log),
          "--rule", "/b:status=500"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env=clean_environment())
     try:

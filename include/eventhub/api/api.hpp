@@ -17,6 +17,8 @@ struct Health {
 // Routes of the process: /health, /livez, /readyz and /metrics on every role, POST /events when
 // `ingest` is given (404 with a hint otherwise).
 http::Handler make_handler(store::Context& context, store::Ingest* ingest, Health& health);
+// The same without POST /events, for server.metrics_port.
+http::Handler make_monitor_handler(store::Context& context, Health& health);
 http::Refusal make_refusal();
 
 }  // namespace eventhub::api

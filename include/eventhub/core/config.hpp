@@ -18,6 +18,8 @@ namespace eventhub {
 struct ServerConfig {
   std::string bind = "0.0.0.0";
   std::uint16_t port = 3000;
+  std::string metrics_bind = "127.0.0.1";
+  std::uint16_t metrics_port = 0;  // 0: health and metrics only on `port`
   int connections_max = 4096;
   int connections_per_ip_max = 256;
   std::int64_t body_bytes_max = 1 << 20;
@@ -25,6 +27,8 @@ struct ServerConfig {
   std::int64_t bodies_in_flight_bytes_max = 128 << 20;
   Millis header_timeout{10'000};
   Millis body_timeout{30'000};
+  std::int64_t body_rate_min = 1 << 10;  // bytes per second; 0: no minimum
+  Millis body_rate_after{5'000};         // from then on
   Millis idle_timeout{60'000};
 };
 
@@ -59,11 +63,11 @@ struct IngestConfig {
 };
 
 struct FanoutConfig {
-  int batch_rows_max = 1'000;  // BATCH_SIZE
+  int batch_rows_max = 1'000;  // BATCH_SIZE, unless it has a name of its own
 };
 
 struct DispatcherConfig {
-  int window_events = 1'000;  // events per feed read
+  int window_events = 1'000;  // events per feed read; BATCH_SIZE, too
   int in_flight_max = 1'024;  // webhooks in the air, all subscribers of this process
   std::int64_t in_flight_bytes_max = 256LL << 20;  // payloads of those; more are not read
   int queue_rows_max = 200'000;                    // open messages in memory
@@ -82,7 +86,7 @@ struct WebhookConfig {
   Millis timeout{10'000};
   Millis timeout_max{60'000};
   Millis idle{4'000};  // keep-alive connections are closed after this
-  int connections_per_origin_max = 64;
+  int connections_per_origin_max = 1'024;
   std::int64_t response_bytes_max = 64 << 10;
   Millis retry_after_max{3'600'000};
   Millis dns_timeout{5'000};
@@ -91,7 +95,8 @@ struct WebhookConfig {
 struct EgressConfig {
   std::vector<std::string> allow_cidrs;  // private ranges that may be called all the same
   bool https_only = false;
-  std::string ca_file;  // extra trust anchors, PEM
+  bool allow_self = false;  // webhooks to the port this process listens on
+  std::string ca_file;      // extra trust anchors, PEM
 };
 
 struct CleanupConfig {

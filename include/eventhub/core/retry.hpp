@@ -13,6 +13,7 @@ struct AttemptResult {
     network_error,  // DNS, connect, TLS, reset, garbage: never a status
     timeout,        // the attempt's deadline passed
     refused,        // egress policy: nothing was sent
+    not_started,    // no connection of the origin came free in time: no attempt, nothing was sent
   };
   Kind kind = Kind::network_error;
   // False only when it is certain that no byte of the request left this process.

@@ -14,6 +14,8 @@ namespace eventhub::http {
 struct ClientOptions {
   std::string dns_servers;  // "127.0.0.1:5353,…"; empty = the system's
   std::size_t idle_connections_max = 1024;
+  std::string own_bind;        // where this process listens, see EgressPolicy::listens_on
+  std::uint16_t own_port = 0;  // 0: nowhere
 };
 
 // Keep-alive HTTP/1.1 client for webhooks: own reads and one write per request, Beast's response
@@ -34,8 +36,9 @@ class Client {
     std::string_view body;  // outlives the call
     Millis timeout;
   };
-  // Sends once and says what happened; never throws. A request on a kept connection that was closed
-  // before a byte of the answer came is sent once more on a fresh connection within the same
+  // Sends once and says what happened; never throws. When no connection of the origin came free in
+  // time the result is `not_started`: no attempt was made. A request on a kept connection that was
+  // closed before a byte of the answer came is sent once more on a fresh connection within the same
   // deadline, unless `may_resend` is false (at most once) and a byte of it may have left.
   Task<AttemptResult> post(Post request, bool may_resend);
 

@@ -105,8 +105,9 @@ TEST_CASE("a key replays, another request with it is refused") {
 TEST_CASE("40 requests with one key at once: one event, one id") {
   std::vector<std::string> answers;
   ApiFixture hub;
-  const auto text =
-      ApiFixture::request_text("POST", "/events", "Idempotency-Key: k\r\n", event_body("[]"));
+  const auto text = ApiFixture::request_text(
+      "POST", "/events", "Content-Type: application/json\r\nIdempotency-Key: k\r\n",
+      event_body("[]"));
   for (int i = 0; i < 40; ++i) {
     spawn(hub.io.get_executor(), "client",
           [](std::uint16_t port, std::string request, std::vector<std::string>* all) -> Task<void> {
@@ -129,8 +130,11 @@ TEST_CASE("media types, paths and methods") {
   ApiFixture hub;
   const std::string body = event_body("{}");
   CHECK(hub.send("POST", "/events", "Content-Type: text/plain\r\n", body).status == 415);
-  CHECK(hub.send("POST", "/events", "", body).status == 202);
-  CHECK(hub.send("POST", "/events?x=1", "", body).status == 202);
+  CHECK(hub.send("POST", "/events", "", body).status == 415);
+  const std::string json = "Content-Type: application/json\r\n";
+  CHECK(hub.send("POST", "/events", json + json, body).status == 400);
+  CHECK(hub.send("POST", "/events", "Content-Type: text/plain\r\n" + json, body).status == 400);
+  CHECK(hub.send("POST", "/events?x=1", json, body).status == 202);
   CHECK(hub.send("POST", "/nothing", "", body).status == 404);
   const auto wrong = hub.get("/events");
   CHECK(wrong.status == 405);

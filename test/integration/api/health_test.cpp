@@ -22,7 +22,7 @@ TEST_CASE("a healthy process") {
                  R"re(\.\d{3}Z","uptime":\d+,"database":"connected"\})re")));
   CHECK(hub.get("/livez").status == 200);
   CHECK(hub.get("/readyz").status == 200);
-  CHECK(hub.get("/readyz?verbose").says("[+]database ok\n[+]migrations ok\n[+]serving ok\n"));
+  CHECK(hub.get("/readyz?verbose").says("[+]database ok\n[+]schema ok\n[+]serving ok\n"));
   const auto head = hub.send("HEAD", "/health");
   CHECK(head.status == 200);
   CHECK(head.body.empty());
@@ -36,7 +36,10 @@ TEST_CASE("not ready while migrating or stopping, alive all the same") {
   ApiFixture hub;
   hub.health.migrated = false;
   CHECK(hub.get("/readyz").status == 503);
-  CHECK(hub.get("/readyz").says("[-]migrations failed"));
+  CHECK(hub.get("/readyz").says("[-]schema failed"));
+  const auto early = hub.post(R"({"event_type":"a","payload":{}})");
+  CHECK(early.status == 503);
+  CHECK(early.has("Retry-After: 1"));
   hub.health.migrated = true;
   hub.health.draining = true;
   CHECK(hub.get("/readyz").says("[-]serving failed"));

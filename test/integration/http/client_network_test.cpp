@@ -184,6 +184,62 @@ TEST_CASE("an answer that comes before the request is read counts") {
   CHECK(result.status == 413);
 }
 
+TEST_CASE("an answer counts at once though the receiver neither reads on nor closes") {
+  ClientWorld world;
+  WebhookImposter::Options options;
+  options.read_body = false;
+  WebhookImposter sink(options);
+  world.body = std::string(32 << 20, 'x');
+  const std::string interim = "HTTP/1.1 103 Early Hints\r\n\r\n";
+  for (const int status : {401, 413, 503}) {
+    const std::string text = std::to_string(status);
+    sink.then(Reply::raw(interim + "HTTP/1.1 " + text + " No\r\nContent-Length: 2\r\n\r\nno",
+                         Reply::Then::hang));
+    const auto start = std::chrono::steady_clock::now();
+    const AttemptResult result = world.post(sink.url());
+    CHECK(result.kind == Kind::answered);
+    CHECK(result.status == status);
+    CHECK(result.response == "no");
+    CHECK(since(start) < 1s);
+  }
+  CHECK(sink.connections() == 3);  // never used again
+}
+
+TEST_CASE("a 2xx before the request is read does not cut the request") {
+  ClientWorld world;
+  world.timeout = 10s;
+  WebhookImposter::Options options;
+  options.read_body = false;
+  WebhookImposter sink(options);
+  world.body = std::string(4 << 20, 'x');
+  CHECK(world.post(sink.url()).status == 200);
+  world.body.clear();
+  CHECK(world.post(sink.url()).status == 200);
+  // The imposter takes the first body for the beginning of the second request.
+  REQUIRE(sink.requests().size() == 2);
+  CHECK(sink.requests()[1].head.starts_with("xxx"));
+  CHECK(sink.requests()[1].head.size() > 4u << 20);
+  CHECK(sink.connections() == 1);
+}
+
+TEST_CASE("a connection handed to one who waits is a live one") {
+  ClientWorld world;
+  world.webhook.connections_per_origin_max = 1;
+  WebhookImposter sink;
+  // Closed right behind the answer, without saying so.
+  sink.then(
+      Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", Reply::Then::close).after(50ms));
+  Batch batch(world);
+  batch.may_resend = false;
+  batch.add(sink.url());
+  batch.add(sink.url());
+  CHECK(world.work_until([&] { return sink.requests().size() == 1; }));
+  CHECK(sink.wait_for_open_connections(0));
+  batch.finish();
+  CHECK(batch[0].status == 200);
+  CHECK(batch[1].status == 200);
+}
+
 TEST_CASE("a kept connection that the receiver closed is replaced unnoticed") {
   ClientWorld world;
   WebhookImposter::Options options;

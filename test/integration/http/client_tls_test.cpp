@@ -174,3 +174,27 @@ TEST_CASE("a ca_file that cannot be read stops the start") {
     CHECK(std::string(error.what()).find("/nonexistent/ca.pem") != std::string::npos);
   }
 }
+
+TEST_CASE("an answer that comes before the request is read counts over TLS as well") {
+  ClientWorld world;
+  world.egress.ca_file = certificates().file("ca.pem");
+  WebhookImposter::Options options = certificates().server("good");
+  options.read_body = false;
+  WebhookImposter sink(options);
+  world.body = std::string(32 << 20, 'x');
+  sink.then(Reply::raw("HTTP/1.1 413 Large\r\nContent-Length: 0\r\n\r\n", Reply::Then::hang));
+  world.client();
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(world.post(sink.url()).status == 413);
+  CHECK(since(start) < 2s);
+}
+
+TEST_CASE("a large body arrives over TLS, and the connection is kept") {
+  ClientWorld world;
+  world.egress.ca_file = certificates().file("ca.pem");
+  WebhookImposter sink(certificates().server("good"));
+  world.body = std::string(4 << 20, 'x');
+  for (int i = 0; i < 3; ++i) CHECK(world.post(sink.url()).status == 200);
+  CHECK(sink.requests()[2].body == world.body);
+  CHECK(sink.connections() == 1);
+}

@@ -93,7 +93,7 @@ class Batch {
     world_.client();
     results_.push_back(std::make_unique<std::optional<AttemptResult>>());
     spawn(world_.io.get_executor(), "post",
-          post(world_, url, timeout, results_.back().get(), &open_));
+          post(world_, url, timeout, results_.back().get(), &open_, may_resend));
     ++open_;
   }
   void finish() {
@@ -104,11 +104,13 @@ class Batch {
   const AttemptResult& operator[](std::size_t i) const { return **results_[i]; }
   std::size_t size() const { return results_.size(); }
 
+  bool may_resend = true;
+
  private:
   static Task<void> post(ClientWorld& world, std::string url, Millis timeout,
-                         std::optional<AttemptResult>* out, int* open) {
+                         std::optional<AttemptResult>* out, int* open, bool may_resend) {
     world.timeout = timeout;
-    *out = co_await world.start(url);
+    *out = co_await world.start(url, may_resend);
     --*open;
   }
   ClientWorld& world_;

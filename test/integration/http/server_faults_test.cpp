@@ -154,6 +154,19 @@ TEST_CASE("stop closes idle connections at once and lets running requests finish
   CHECK(server.stopped(Millis{2'000}));
 }
 
+TEST_CASE("stop does not wait for a next request behind an answer that is being written") {
+  TestServer server(TestServer::patient());
+  RawClient client(nullptr, 4 << 10);
+  client.connect(server.port);
+  client.send(line("GET /big HTTP/1.1"));
+  REQUIRE(server.handles("GET /big", 1));
+  std::this_thread::sleep_for(Millis{50});  // the answer fills the socket and waits
+  server.stop();
+  CHECK(client.answer(Millis{20'000}).body.size() == 32u << 20);
+  CHECK(client.closed(Millis{2'000}));
+  CHECK(server.stopped(Millis{2'000}));
+}
+
 TEST_CASE("stop closes a connection that was accepted a moment before") {
   boost::asio::io_context loop;
   Metrics metrics(100);

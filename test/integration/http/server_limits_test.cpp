@@ -53,6 +53,34 @@ TEST_CASE("a body that is not complete in time gets 408") {
   CHECK(server.reaches(0));
 }
 
+// Sends a body of 10,000 bytes in such pieces and says what came of it, and after how long.
+std::pair<int, Millis> drip(const ServerConfig& config, std::size_t piece, Millis pause) {
+  TestServer server(config);
+  RawClient client(server.port);
+  const auto start = Clock::now();
+  client.send("POST /p HTTP/1.1\r\nHost: hub\r\nContent-Length: 10000\r\n\r\n");
+  int status = 0;
+  for (std::size_t sent = 0; sent < 10'000 && status == 0; sent += piece) {
+    client.send(std::string(std::min(piece, 10'000 - sent), 'x'));
+    status = client.answer(pause).status;
+  }
+  if (status == 0) status = client.answer().status;
+  return {status, since(start)};
+}
+
+TEST_CASE("a body that comes slower than the least rate gets 408 long before its deadline") {
+  ServerConfig config = TestServer::patient();
+  config.body_rate_min = 2'000;
+  config.body_rate_after = Millis{200};
+  const auto [status, took] = drip(config, 20, Millis{40});
+  CHECK(status == 408);
+  CHECK(took >= Millis{200});
+  CHECK(took < Millis{2'000});
+  CHECK(drip(config, 500, Millis{40}).first == 200);
+  config.body_rate_min = 0;
+  CHECK(drip(config, 200, Millis{40}).first == 200);
+}
+
 TEST_CASE("an idle connection is closed without a word") {
   TestServer server;
   RawClient client(server.port);

@@ -146,6 +146,21 @@ TEST_CASE("headers that would break a request are left out, the others are sent"
   CHECK(headers == std::map<std::string, std::string>{{"X-Team", "blue"}, {"X-Umlaut", "ä"}});
 }
 
+TEST_CASE("headers that the hub sends itself cannot be doubled") {
+  Fixture f;
+  std::string names;
+  for (const char* name :
+       {"Content-Type", "User-Agent", "X-Event-Id", "X-Event-Type", "X-Event-Version",
+        "X-Event-Seq", "x-EVENT-anything", "X-Delivery-Attempt", "X-Message-Id", "traceparent",
+        "tracestate", "Expect", "TE", "Trailer", "Upgrade", "Keep-Alive", "webhook-signature"}) {
+    names += std::string(R"(")") + name + R"(": "mine", )";
+  }
+  f.add(", headers", ", '{" + names + R"("X-Events": "yes", "Webhook": "yes"}')");
+  const SubscriberPtr s = f.only();
+  std::map<std::string, std::string> headers(s->headers.begin(), s->headers.end());
+  CHECK(headers == std::map<std::string, std::string>{{"X-Events", "yes"}, {"Webhook", "yes"}});
+}
+
 TEST_CASE("rows changed by hand beyond all checks count as inactive and disturb nobody") {
   const std::string changes[] = {"headers = '[1]'",
                                  "headers = NULL",

@@ -11,6 +11,13 @@ bool well_formed(const http::Response& response) {
   return !validate_json(response.body, 8).has_value();
 }
 
+TEST_CASE("the port for monitors has no events") {
+  CHECK(find_route("POST", "/events", monitor_routes()).refusal == 404);
+  for (const char* path : {"/health", "/livez", "/readyz", "/metrics"}) {
+    CHECK(find_route("GET", path, monitor_routes()).route != nullptr);
+  }
+}
+
 TEST_CASE("a request finds its route or a precise refusal") {
   for (const Route& route : routes()) {
     CHECK(find_route(route.method, route.path).route == &route);

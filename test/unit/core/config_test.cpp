@@ -245,6 +245,8 @@ TEST_CASE("what is legal but doubtful is a warning", "[config]") {
   CHECK(load("", {}, {{"embedded.enabled", "true"}}).warnings.empty());
   CHECK(with("BATCH_SIZE", "20").warned("BATCH_SIZE"));
   CHECK(with("BATCH_SIZE", "20").config.fanout.batch_rows_max == 20);
+  CHECK(with("BATCH_SIZE", "20").warned("dispatcher.window_events"));
+  CHECK(with("BATCH_SIZE", "20").config.dispatcher.window_events == 20);
   CHECK(with("STALE_TIMEOUT_SECONDS", "60").warned("STALE_TIMEOUT_SECONDS"));
   CHECK(with("EVENTHUB_LOG_LEVLE", "debug").warned("did you mean EVENTHUB_LOG_LEVEL?"));
   CHECK(with("EVENTHUB_DB_HOST", "x").warned("did you mean DB_HOST?"));

@@ -94,6 +94,30 @@ TEST_CASE("a range that cannot be read stops the start and is named") {
   }
 }
 
+TEST_CASE("the port this process listens on is not to be called on an address of this machine") {
+  EgressConfig config;
+  config.allow_cidrs = {"127.0.0.0/8", "::1", "0.0.0.0"};
+  const auto may = [&config](const char* bind, const char* address, std::uint16_t port) {
+    EgressPolicy policy(config);
+    policy.listens_on(bind, 3000);
+    return policy.refuse(make_address(address), port).empty();
+  };
+  for (const char* own : {"127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", "0.0.0.0"}) {
+    CAPTURE(own);
+    CHECK_FALSE(may("0.0.0.0", own, 3000));
+    CHECK(may("0.0.0.0", own, 3001));
+  }
+  CHECK(may("0.0.0.0", "8.8.8.8", 3000));
+  CHECK_FALSE(may("127.0.0.2", "127.0.0.2", 3000));
+  CHECK(may("127.0.0.2", "127.0.0.1", 3000));  // somebody else's
+  CHECK_FALSE(may("::", "::1", 3000));
+  EgressPolicy policy(config);
+  policy.listens_on("0.0.0.0", 3000);
+  CHECK(contains(policy.refuse(make_address("127.0.0.1"), 3000), "egress.allow_self"));
+  config.allow_self = true;
+  CHECK(may("0.0.0.0", "127.0.0.1", 3000));
+}
+
 TEST_CASE("the reason names the address and what it is") {
   CHECK(policy().refuse(make_address("127.0.0.1")).starts_with("127.0.0.1 is a loopback address"));
   CHECK(contains(policy().refuse(make_address("::ffff:10.0.0.1")), "is a private address"));

@@ -1,0 +1,60 @@
+// Values that are texts to the option table and something to a library: asked here, so that a bad
+// one stops the start with its name and place, whatever the roles are. Calls pg and http.
+#include "app/config_checks.hpp"
+
+#include <boost/asio/ip/address.hpp>
+#include <stdexcept>
+
+#include "eventhub/http/egress.hpp"
+#include "eventhub/pg/connection.hpp"
+
+namespace eventhub::app {
+namespace {
+
+std::string not_an_address(const std::string& text) {
+  boost::system::error_code error;
+  boost::asio::ip::make_address(text, error);
+  return error ? "is not an IPv4 or IPv6 address to listen on" : "";
+}
+
+// What a module's own reader of its settings throws, without the option's name in front.
+template <class Read>
+std::string complaint(std::string_view option, const Read& read) {
+  try {
+    read();
+  } catch (const std::runtime_error& error) {
+    const std::string text = error.what();
+    const std::string name = std::string(option) + ": ";
+    return text.starts_with(name) ? text.substr(name.size()) : text;
+  }
+  return {};
+}
+
+std::string wrong_url(const Config& config) {
+  const std::string& url = config.database.url;
+  if (url.empty()) return {};
+  return complaint("database.url", [&url] { pg::parse_conninfo(url); });
+}
+
+std::string wrong_ranges(const Config& config) {
+  return complaint("egress.allow_cidrs", [&] { const http::EgressPolicy policy(config.egress); });
+}
+
+std::string wrong_ca_file(const Config& config) {
+  return complaint("egress.ca_file", [&] { http::check_ca_file(config.egress); });
+}
+
+}  // namespace
+
+std::vector<ConfigCheck> config_checks() {
+  return {
+      {"server.bind", [](const Config& config) { return not_an_address(config.server.bind); }},
+      {"server.metrics_bind",
+       [](const Config& config) { return not_an_address(config.server.metrics_bind); }},
+      {"database.url", wrong_url},
+      {"egress.allow_cidrs", wrong_ranges},
+      {"egress.ca_file", wrong_ca_file},
+  };
+}
+
+}  // namespace eventhub::app
