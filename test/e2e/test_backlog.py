@@ -49,7 +49,7 @@ def test_a_subscriber_that_is_down_while_another_is_live(hub, database, sink, co
     wait_until(lambda: database.states(live) == {"delivered": count}, PATIENCE)
     grown = resident_mib(one) - before
     print(f"{count} waiting: {before:.0f} MiB and {grown:.0f} more")
-    assert grown < (150 if SANITIZED else 40)
+    assert grown < (60 if SANITIZED else 20)
     assert not [d for d in sink.deliveries("/down") if d.ok]
     one.stop(PATIENCE)
     one.start()

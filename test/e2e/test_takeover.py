@@ -10,8 +10,8 @@ import pytest
 
 from chaos import QUICK
 from hub import order_violations, wait_until
-from load import (KEYS, PATIENCE, Fleet, Gate, Hold, by_key, dead_letters, event, times_sent,
-                  wait_balanced, wait_ended)
+from load import (KEYS, PATIENCE, Fleet, Gate, Hold, by_key, dead_letters, event, post_many,
+                  times_sent, wait_balanced, wait_ended)
 from load import exact_sink as sink  # noqa: F401  (a fixture)
 from sink import Answer
 
@@ -62,15 +62,20 @@ def test_no_second_request_of_a_key_while_one_of_a_dead_process_may_be_in_the_ai
     sink.on("/b", gate)
     sid = database.subscribe(sink.url("/a"), ordering_enabled=True, ordering_key="organization_id")
     unordered = database.subscribe(sink.url("/b"), retry_limit=100, retry_backoff_seconds=[0.1])
-    for number in range(3 * KEYS):
-        fleet.apis[0].post(event(number))
-    wait_until(lambda: len(sink.deliveries("/a")) >= KEYS, PATIENCE)
-    held = {row[0] for row in database.rows(
-        "SELECT event_seq FROM messages JOIN shards USING (shard) JOIN nodes ON node = owner "
-        "WHERE sid = %s AND name LIKE %s", sid, f"%:{fleet.dispatchers[0].pid}")}
-    in_the_air = [d for d in sink.deliveries("/a") if d.seq in held and d.t_end is None]
-    assert in_the_air
-    fleet.dispatchers[0].kill()
+    wait_balanced(database, 2)
+    post_many(fleet.apis[0], map(event, range(3 * KEYS)), connections=KEYS)
+
+    def with_one_in_the_air():
+        for dispatcher in fleet.dispatchers:
+            held = {row[0] for row in database.rows(
+                "SELECT event_seq FROM messages JOIN shards USING (shard) JOIN nodes ON "
+                "node = owner WHERE sid = %s AND name LIKE %s", sid, f"%:{dispatcher.pid}")}
+            if any(d.seq in held and d.t_end is None for d in sink.deliveries("/a")):
+                return dispatcher, held
+        return None
+
+    victim, held = wait_until(with_one_in_the_air, PATIENCE)
+    victim.kill()
     killed = time.monotonic_ns() + 50_000_000  # what it sent has been read
     gate.open()
     assert wait_ended(database, unordered, 3 * KEYS) == {"delivered": 3 * KEYS}
