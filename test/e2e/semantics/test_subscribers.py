@@ -86,6 +86,8 @@ def test_messages_held_while_inactive_go_out_in_order_when_active_again(case):
     for number in range(100, 103):
         case.post(number, f"k{number % 3}")  # make no messages
     case.all_fanned_out()
+    case.held("inactive", 3)  # the first of each key
+    assert not case.sent()
     case.change(is_active=True)
     for number in range(30, 60):
         case.post(number, f"k{number % 3}")
