@@ -1,5 +1,6 @@
--- spread: the number of shards that a subscriber's messages are spread over. All messages of a key must stay in one
--- shard, whatever becomes of max_in_flight, so it is fixed while the subscriber is ordered.
+-- spread: the number of shards that a subscriber's messages are spread over. All messages of a key
+-- must stay in one shard, whatever becomes of max_in_flight, so it is fixed while the subscriber is
+-- ordered.
 -- redeliveries count their attempts, so that one that kills its worker ends like any other message.
 
 ALTER TABLE subscribers ADD COLUMN spread smallint;
@@ -15,7 +16,8 @@ BEGIN
     IF NEW.max_in_flight < NEW.spread THEN
       RAISE check_violation USING
         CONSTRAINT = 'max_in_flight_of_an_ordered_subscriber_stays_at_least_its_spread',
-        MESSAGE = format('max_in_flight of an ordered subscriber cannot go below the %s shards of its keys', NEW.spread),
+        MESSAGE = format('max_in_flight of an ordered subscriber cannot go below the %s shards of '
+                         'its keys', NEW.spread),
         HINT = 'Make a new subscriber with the lower max_in_flight.';
     END IF;
   ELSE

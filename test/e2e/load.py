@@ -1,10 +1,11 @@
-"""More for the end-to-end tests, beside hub.py: many events at once, a hub split over processes, and
-judging what arrived.
+"""More for the end-to-end tests, beside hub.py: many events at once, a hub split over processes,
+and judging what arrived.
 
     post_many(hub, events)          thousands of POSTs over a few kept connections
     Fleet(start)                    a hub as a process per role: .apis .fanout .dispatchers .cleanup
     ExactSink()                     a Sink that stamps an answer before it is sent
     wait_ended(database, sid, n)    n messages of a subscriber, all of them ended
+    event(n), by_key, numbers       event n of one of KEYS keys; the key and number of a delivery
 
 Importing `exact_sink as sink` replaces the fixture `sink` of conftest.py by an ExactSink.
 """
@@ -27,6 +28,23 @@ PATIENCE = float(os.environ.get("EVENTHUB_TEST_PATIENCE", "90"))
 
 with open(BINARY, "rb") as _file:
     SANITIZED = b"__asan_init" in _file.read()
+
+# Freed memory goes back soon under the address sanitizer too: resident memory says something.
+FRUGAL = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=4"}
+KEYS = 16
+
+
+def event(number, keys=KEYS, **members):
+    return {"event_type": "test.event", "organization_id": f"org-{number % keys}",
+            "payload": {"number": number, "key": number % keys}, **members}
+
+
+def by_key(delivery):
+    return delivery.json()["key"]
+
+
+def numbers(deliveries):
+    return [d.json()["number"] for d in deliveries]
 
 
 class ExactSink(Sink):
@@ -115,7 +133,8 @@ def post_many(hub, events, connections=16):
         except Exception as error:  # handed to the caller
             errors.append(error)
 
-    threads = [threading.Thread(target=run, args=(n,)) for n in range(min(connections, len(events)))]
+    threads = [threading.Thread(target=run, args=(part,))
+               for part in range(min(connections, len(events)))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -152,13 +171,13 @@ def _received(link):
 
 
 class Fleet:
-    """A hub as processes. `start` is the fixture `hub`."""
+    """A hub as processes. `start` is the fixture `hub`; `each(n)`: variables of dispatcher n."""
 
-    def __init__(self, start, env=None, apis=2, dispatchers=4):
+    def __init__(self, start, env=None, apis=2, dispatchers=4, each=lambda n: {}):
         self._start, self._env = start, env or {}
         self.apis = [self._launch("api") for _ in range(apis)]
         self.fanout = self._launch("fanout")
-        self.dispatchers = [self._launch("dispatcher") for _ in range(dispatchers)]
+        self.dispatchers = [self._launch("dispatcher", each(n)) for n in range(dispatchers)]
         self.cleanup = self._launch("cleanup")
         for process in self.all():
             process.wait_ready(PATIENCE)
@@ -170,8 +189,8 @@ class Fleet:
     def all(self):
         return [*self.apis, self.fanout, *self.dispatchers, self.cleanup]
 
-    def _launch(self, roles):
-        return self._start(roles=roles, env=self._env, ready=False)
+    def _launch(self, roles, more={}):
+        return self._start(roles=roles, env={**self._env, **more}, ready=False)
 
 
 def wait_balanced(database, dispatchers, timeout=PATIENCE):

@@ -13,6 +13,7 @@ returns one. Order is judged by order_violations().
 """
 import dataclasses
 import json
+import math
 import socket
 import struct
 import threading
@@ -59,6 +60,11 @@ class Delivery:
         return int(self.headers.get("x-event-seq", 0))
 
     @property
+    def number(self):
+        """The producer's own counter, as the payloads of these tests have it."""
+        return self.json()["number"]
+
+    @property
     def ok(self):
         return self.status is not None and 200 <= self.status < 300
 
@@ -69,23 +75,22 @@ class Delivery:
 class Sink:
     """`keep_alive`: idle connections are closed by us after so many seconds (None: never)."""
 
-    def __init__(self, port=0, keep_alive=None):
+    def __init__(self, port=0, keep_alive=None, host="127.0.0.1"):
         self.keep_alive = keep_alive
         self._rules = {}
         self._deliveries = []
         self._changed = threading.Condition()
         self._open = set()
         self.connections = 0
-        self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", port))
-        self._listener.listen(512)
+        self._host = f"[{host}]" if ":" in host else host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, port), family=family, backlog=512)
         self.port = self._listener.getsockname()[1]
         self._closed = False
         threading.Thread(target=self._accept, daemon=True).start()
 
     def url(self, path="/"):
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"http://{self._host}:{self.port}{path}"
 
     def on(self, path, rule):
         self._rules[path] = rule
@@ -190,7 +195,11 @@ class Sink:
         if answer.reset or answer.close:
             self._finish(delivery, None)
             return False
-        connection.sendall(answer.raw if answer.raw is not None else _render(answer))
+        try:
+            connection.sendall(answer.raw if answer.raw is not None else _render(answer))
+        except OSError:  # who asked is gone: our work on it ends now all the same
+            self._finish(delivery, None)
+            return False
         self._finish(delivery, answer.status)
         return answer.raw is None and not answer.close_after
 
@@ -201,22 +210,37 @@ class Sink:
             self._changed.notify_all()
 
 
-def order_violations(deliveries, key):
+def order_violations(deliveries, key, timeout=None):
     """What breaks "per key, in order, one at a time": sentences, empty when all is well. `key`
-    maps a delivery to its ordering key. Order is that of X-Event-Seq; a repeated message is no
-    violation unless it comes after a newer one."""
+    maps a delivery to its ordering key. Order is that of the producer, payload.number, which must
+    increase per key, and X-Event-Seq must say the same. A repeated message is no violation unless
+    it comes after a newer one; one that was never answered is in flight for ever, or for `timeout`
+    seconds."""
     found = []
     by_key = {}
     for delivery in sorted(deliveries, key=lambda d: d.t_start):
         by_key.setdefault(key(delivery), []).append(delivery)
     for value, row in by_key.items():
-        for before, after in zip(row, row[1:]):
-            if after.seq < before.seq:
-                found.append(f"key {value}: event {after.seq} came after {before.seq}")
-            elif after.seq != before.seq and (before.t_end or 0) > after.t_start:
-                found.append(f"key {value}: event {after.seq} began while {before.seq} was"
-                             " in flight")
+        newest, end, older_end = None, 0, 0  # `older_end`: of everything before the newest
+        for delivery in row:
+            name = f"key {value}: number {delivery.number}, event {delivery.seq},"
+            if newest is None or delivery.number > newest.number:
+                if newest and delivery.seq <= newest.seq:
+                    found.append(f"{name} has no higher X-Event-Seq than {newest.seq} before it")
+                newest, end, older_end = delivery, 0, max(end, older_end)
+            elif delivery.number < newest.number:
+                found.append(f"{name} came after number {newest.number}")
+                continue
+            if older_end > delivery.t_start:
+                found.append(f"{name} began while an older one was in flight")
+            end = max(end, _end(delivery, timeout))
     return found
+
+
+def _end(delivery, timeout):
+    if delivery.t_end is not None:
+        return delivery.t_end
+    return math.inf if timeout is None else delivery.t_start + int(timeout * 1e9)
 
 
 def _render(answer):

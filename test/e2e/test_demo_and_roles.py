@@ -9,21 +9,13 @@ import pytest
 
 from hub import (BINARY, ROOT, Hub, Producer, clean_environment, free_port, order_violations,
                  wait_until)
+from load import by_key, event
 from sink import Answer
-
-
-def event(number, keys=5):
-    return {"event_type": "user.created", "organization_id": f"org-{number % keys}",
-            "payload": {"number": number, "key": number % keys}}
-
-
-def by_key(delivery):
-    return delivery.json()["key"]
 
 
 def test_one_process_takes_and_delivers(hub, database, sink):
     one = hub()
-    database.subscribe(sink.url("/a"), "user.created")
+    database.subscribe(sink.url("/a"), "test.event")
     reply = one.post(event(1), key="first")
     assert reply.status == 202
     assert reply.json()["message"] == "Event accepted for processing"
@@ -39,7 +31,7 @@ def test_one_process_takes_and_delivers(hub, database, sink):
 def test_a_process_per_role_together(hub, database, sink):
     hubs = [hub(roles=role) for role in ("api", "api", "fanout", "dispatcher", "dispatcher",
                                          "cleanup")]
-    database.subscribe(sink.url("/a"), "user.*", ordering_enabled=True,
+    database.subscribe(sink.url("/a"), "test.*", ordering_enabled=True,
                        ordering_key="organization_id")
     sink.on("/a", Answer(delay=0.01))
     producer = Producer(hubs[:2], [event(n) for n in range(100)]).start()
@@ -69,7 +61,7 @@ def test_every_role_serves_health_and_metrics(role, hub):
 def test_a_drain_finishes_what_is_in_flight_and_starts_nothing(hub, database, sink):
     """SIGTERM with webhooks in the air: each is answered and written down, none is sent again."""
     one = hub()
-    sid = database.subscribe(sink.url("/a"), "user.created", max_in_flight=4)
+    sid = database.subscribe(sink.url("/a"), "test.event", max_in_flight=4)
     sink.on("/a", Answer(delay=0.5))
     for number in range(20):
         one.post(event(number))
@@ -89,7 +81,7 @@ def test_a_drain_finishes_what_is_in_flight_and_starts_nothing(hub, database, si
 
 def test_a_drain_ends_at_its_limit(hub, database, sink):
     one = hub(env={"EVENTHUB_DRAIN_TIMEOUT_MS": "1000"})
-    database.subscribe(sink.url("/a"), "user.created")
+    database.subscribe(sink.url("/a"), "test.event")
     sink.on("/a", Answer(hang=True))
     one.post(event(1))
     wait_until(lambda: sink.deliveries("/a"))
@@ -99,12 +91,12 @@ def test_a_drain_ends_at_its_limit(hub, database, sink):
 
 def test_a_second_signal_ends_it_at_once(hub, database, sink):
     one = hub(env={"EVENTHUB_DRAIN_TIMEOUT_MS": "30000"})
-    database.subscribe(sink.url("/a"), "user.created")
+    database.subscribe(sink.url("/a"), "test.event")
     sink.on("/a", Answer(hang=True))
     one.post(event(1))
     wait_until(lambda: sink.deliveries("/a"))
     one.process.send_signal(signal.SIGINT)
-    time.sleep(0.5)
+    wait_until(lambda: "draining" in one.log_text())
     assert one.alive
     one.process.send_signal(signal.SIGINT)
     assert one.wait(3) == 130
@@ -113,9 +105,9 @@ def test_a_second_signal_ends_it_at_once(hub, database, sink):
 def test_killed_in_the_middle_loses_and_disorders_nothing(hub, database, sink):
     quick = {"WEBHOOK_TIMEOUT_MS": "1000", "EVENTHUB_DISPATCHER_TAKEOVER_MARGIN_MS": "200"}
     one = hub(env=quick)
-    database.subscribe(sink.url("/a"), "user.created", ordering_enabled=True,
+    database.subscribe(sink.url("/a"), "test.event", ordering_enabled=True,
                        ordering_key="organization_id")
-    once = database.subscribe(sink.url("/once"), "user.created",
+    once = database.subscribe(sink.url("/once"), "test.event",
                               delivery_guarantee="at_most_once")
     sink.on("/a", Answer(delay=0.02))
     producer = Producer([one], [event(n) for n in range(150)], rate=100).start()
@@ -168,7 +160,7 @@ def test_listen_prints_and_records_what_it_gets(hub, database, tmp_path):
         assert "listening" in receiver.stdout.readline()
         one = hub()
         for path, row in {"/a": {"secret": secret}, "/b": {"secret": secret}, "/c": {}}.items():
-            database.subscribe(f"http://127.0.0.1:{port}{path}", "user.created", retry_limit=0,
+            database.subscribe(f"http://127.0.0.1:{port}{path}", "test.event", retry_limit=0,
                                **row)
         event_id = one.post(event(7)).json()["event_id"]
         wait_until(database.drained)
@@ -181,7 +173,7 @@ def test_listen_prints_and_records_what_it_gets(hub, database, tmp_path):
         assert json.loads(one_record["body"]) == event(7)["payload"]
         receiver.terminate()
         assert receiver.wait(10) == 0
-        assert "user.created" in receiver.stdout.read()
+        assert "test.event" in receiver.stdout.read()
     finally:
         receiver.kill()
 

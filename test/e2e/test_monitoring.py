@@ -1,4 +1,4 @@
-"""What monitors see: names of metrics on every role, a port of their own, a hub that still waits."""
+"""What monitors see: metrics by name on every role, a port of their own, a hub that still waits."""
 import os
 import re
 import socket

@@ -21,13 +21,13 @@ def public_id(database, sid):
 def test_who_waits_for_a_connection_uses_up_no_attempt(hub, database, sink):
     """A receiver that hangs has the only connection of its host for longer than others wait."""
     one = hub(env={"EVENTHUB_WEBHOOK_CONNECTIONS_PER_ORIGIN_MAX": "1",
-                   "EVENTHUB_WEBHOOK_TIMEOUT_MS": "3000"})
+                   "WEBHOOK_TIMEOUT_MS": "5000"})
     sink.on("/hang", Answer(hang=True))
     database.subscribe(sink.url("/hang"), "user.created", retry_limit=0)
     one.post(event())
     wait_until(lambda: sink.deliveries("/hang"))
-    least = database.subscribe(sink.url("/a"), "user.updated", timeout_ms=300, retry_limit=0)
-    once = database.subscribe(sink.url("/b"), "user.updated", timeout_ms=300,
+    least = database.subscribe(sink.url("/a"), "user.updated", timeout_ms=1500, retry_limit=0)
+    once = database.subscribe(sink.url("/b"), "user.updated", timeout_ms=1500,
                               delivery_guarantee="at_most_once")
     one.post({"event_type": "user.updated", "payload": {}})
     sink.wait(1, "/a")

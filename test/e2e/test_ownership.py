@@ -1,5 +1,5 @@
-"""Who sends what: hand-over under load, at the end of a drain and beside requests that hang; results
-that cannot be written for a while; the part of the slots that a subscriber may take.
+"""Who sends what: hand-over under load, at the end of a drain and beside requests that hang;
+results that cannot be written for a while; the part of the slots that a subscriber may take.
 """
 import threading
 

@@ -23,7 +23,8 @@ SAMPLES = {
         (CONTRACT, "* **C1** It works.\n* **C2** So.\n  `test/unit/a_test.cpp: x`\n", True),
         (CONTRACT, "* **C1** It works.\n\n`test/unit/a_test.cpp: x`\n", True),
         (CONTRACT, "* **C1** a `test/a: x`\n* **C3** b `test/a: x`\n", True),
-        (CONTRACT, "* **C1** a\n  `test/unit/a_test.cpp: x`\n* **C2** b\n  no test yet\n", False),
+        (CONTRACT, "* **C1** a\n  `test/unit/a_test.cpp: x`\n* **C2** b\n  no test yet\n", True),
+        (CONTRACT, "* **C1** a\n  `test/a: x`\n* **C2** b\n  `test/a: y`,\n  `test/a: z`\n", False),
     ],
     "tests_exist": [
         (CONTRACT, "`test/unit/a_test.cpp: it works`", True),

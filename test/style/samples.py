@@ -6,6 +6,7 @@ SAMPLES = {
     "columns": [
         ("src/core/a.cpp", "x" * 101 + "\n", True),
         ("src/core/a.cpp", "ä" * 100 + "\n", False),
+        ("migrations/0003_a.sql", "-" * 101 + "\n", True),
         ("docs/a.md", "x" * 300 + "\n", False),
     ],
     "white_space": [
@@ -40,6 +41,8 @@ SAMPLES = {
         ("src/store/a.cpp", "#include <libpq-fe.h>\n", True),
         ("src/core/event.cpp", "#include <simdjson.h>\n", True),
         ("src/app/hub.cpp", "#include <CLI/CLI.hpp>\n", True),
+        ("bench/sink.cpp", "#include <boost/beast/http.hpp>\n", True),
+        ("bench/options.cpp", "#include <CLI/CLI.hpp>\n", False),
         ("src/pg/a.cpp", "#include <libpq-fe.h>\n", False),
         ("src/core/metrics.cpp", "#include <prometheus/registry.h>\n", False),
     ],
@@ -50,6 +53,8 @@ SAMPLES = {
         ("src/pg/a.cpp", "std::thread worker;\n", True),
         ("src/store/embedded.cpp", "std::thread worker;\n", False),
         ("src/pg/a.cpp", "std::mutex lock;\n", True),
+        ("bench/a.cpp", "std::mutex lock;\n", True),
+        ("bench/a.cpp", "std::cout << 1;\n", False),
         ("src/pg/a.cpp", "std::this_thread::sleep_for(x);\n", True),
         ("src/pg/a.cpp", "auto t = std::chrono::system_clock::now();\n", True),
         ("src/core/time.cpp", "return std::chrono::system_clock::now();\n", False),
@@ -64,6 +69,13 @@ SAMPLES = {
         ("src/api/a.cpp", "auto f = []() -> Task<void> { co_await g(); };\n", False),
         ("src/api/a.cpp", "auto f = [this](auto& r) { return g(r); };\nco_await f(x);\n", False),
         ("src/api/a.cpp", "auto x = a[i];\n{ co_await g(); }\n", False),
+    ],
+    "spawned_by_value": [
+        ("src/api/a.cpp", "Task<void> ask(Link& link) {\n}\nspawn(x, \"ask\", ask(link));\n", True),
+        ("src/api/a.cpp", "spawn(x, n, ask(p));\nTask<void> A::ask(const T* p) {\n}\n", True),
+        ("src/api/a.cpp", "Task<void> ask(Link link) {\n}\nspawn(x, \"ask\", ask(link));\n", False),
+        ("src/api/a.cpp", "Task<void> ask(Link& link) {\n}\nco_await ask(link);\n", False),
+        ("src/app/hub.cpp", "Task<void> run(Part& p) {\n}\nspawn(x, n, run(part));\n", False),
     ],
     "one_await": [
         ("src/api/a.cpp", "int n = co_await f() + co_await g();\n", True),

@@ -1,0 +1,142 @@
+"""What stays within bounds: memory with large payloads, latency beside an open transaction, and
+connections that receivers close.
+"""
+import itertools
+import json
+import statistics
+import time
+
+import pytest
+
+from hub import Producer, wait_until
+from load import (FRUGAL, PATIENCE, ExactSink, Hold, event, post_many, resident_mib, times_sent,
+                  wait_ended)
+from load import exact_sink as sink  # noqa: F401  (a fixture)
+from sink import Answer, Sink
+
+SMALL_BODY = 200  # bytes of a body that are not the filling
+
+
+@pytest.mark.memory
+@pytest.mark.parametrize("count", [100, pytest.param(400, marks=pytest.mark.slow)])
+def test_large_payloads_for_a_slow_receiver_do_not_fill_memory(hub, database, sink, count):
+    """Bodies of nearly 1 MiB with the settings everybody has; what a receiver has not taken yet is
+    in the database."""
+    one = hub(env=FRUGAL)
+    hold = Hold()
+    sink.on("/slow", hold)
+    slow = database.subscribe(sink.url("/slow"), max_in_flight=4, timeout_ms=60000)
+    live = database.subscribe(sink.url("/live"), max_in_flight=4, timeout_ms=60000)
+    filling = "0123456789abcdef" * ((1048576 - SMALL_BODY) // 16)
+
+    def large(number):
+        return {"event_type": "test.event", "payload": {"number": number, "filling": filling}}
+
+    before = resident_mib(one)
+    most = 0
+    for first in range(0, count, 4):
+        post_many(one, map(large, range(first, min(first + 4, count))), connections=4)
+        most = max(most, resident_mib(one))
+    assert wait_ended(database, live, count) == {"delivered": count}
+    assert hold.most <= 4 and len(sink.deliveries("/slow")) <= 4
+    hold.open()
+    wait_until(lambda: database.states(slow) == {"delivered": count}, 3 * PATIENCE)
+    most = max(most, resident_mib(one))
+    print(f"{count} MiB in payloads: {before:.0f} MiB and at most {most - before:.0f} more")
+    assert most - before < 80  # a cache of 32 MiB, and what is in the air
+    for path in ("/slow", "/live"):
+        assert len(times_sent(sink.deliveries(path))) == count
+        for delivery in sink.deliveries(path):
+            assert delivery.body == json.dumps(large(delivery.number)["payload"]).encode()
+
+
+@pytest.mark.parametrize("seconds", [15, pytest.param(300, marks=pytest.mark.slow)])
+def test_a_transaction_held_open_slows_nobody_down(hub, database, sink, seconds):
+    """A snapshot keeps dead rows from being cleaned up; there are none on the hot path."""
+    one = hub()
+    sids = [database.subscribe(sink.url("/ordered"), ordering_enabled=True,
+                               ordering_key="organization_id"), database.subscribe(sink.url("/a"))]
+    posted = {}
+
+    def events():
+        for number in itertools.count():
+            posted[number] = time.monotonic_ns()
+            yield event(number)
+
+    producer = Producer([one], events(), rate=60).start()
+
+    def typical(count=200):
+        begin = len(producer.accepted)
+        wait_until(lambda: begin + count in producer.accepted, PATIENCE)
+        span = range(begin, begin + count)
+        found = []
+        for path in ("/ordered", "/a"):
+            wait_until(lambda p=path: set(span) <= {d.number for d in sink.answered(p)}, PATIENCE)
+            found += [d.t_start - posted[d.number] for d in sink.deliveries(path)
+                      if d.number in span]
+        return statistics.median(found) / 1e9
+
+    wait_until(lambda: len(producer.accepted) > 50, PATIENCE)
+    before = typical()
+    with database.connect() as reader:
+        reader.autocommit = False
+        cursor = reader.cursor()
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        cursor.execute("SELECT count(*) FROM events")
+        seen = cursor.fetchone()
+        time.sleep(seconds)  # the fault's length, not a wait
+        meanwhile = typical()
+        cursor.execute("SELECT count(*) FROM events")
+        assert cursor.fetchone() == seen, "the snapshot was held"
+        reader.rollback()
+    producer.stop()
+    producer.join()
+    print(f"from POST to delivery: {before * 1000:.1f} ms, then {meanwhile * 1000:.1f} ms")
+    assert meanwhile < 5 * before + 0.3
+    assert len(producer.accepted) >= seconds * 20, "two thirds may be lost to a busy machine"
+    for sid in sids:
+        count = len(producer.accepted)
+        assert wait_ended(database, sid, count) == {"delivered": count}
+    assert producer.retried == 0
+
+
+@pytest.mark.parametrize("gaps", [
+    (3.95, 4.98, 5.02),
+    pytest.param([3.9 + step / 50 for step in range(66)], marks=pytest.mark.slow)],
+    ids=["short", "long"])
+def test_a_receiver_that_closes_after_five_seconds(hub, database, gaps):
+    """With the hub's own settings: every request is the first and only one of its message, also
+    when it comes just before and just after either side closes the idle connection."""
+    receiver = ExactSink(keep_alive=5)
+    try:
+        one = hub()
+        least = database.subscribe(receiver.url("/least"))
+        once = database.subscribe(receiver.url("/once"), delivery_guarantee="at_most_once")
+        for number, gap in enumerate([0, *gaps]):
+            time.sleep(gap)  # idle for so long is what is tested
+            assert one.post(event(number)).status == 202
+            receiver.wait(2 * number + 2, timeout=PATIENCE)
+        count = len(gaps) + 1
+        for sid, path in ((least, "/least"), (once, "/once")):
+            assert wait_ended(database, sid, count) == {"delivered": count}
+            assert len(receiver.deliveries(path)) == count
+            assert {d.attempt for d in receiver.deliveries(path)} == {1}
+        assert database.value("SELECT count(*) FROM delivery_attempts WHERE outcome NOT IN (1, 4)"
+                              ) == 0
+        assert receiver.connections >= 2, "idle connections were closed"
+    finally:
+        receiver.close()
+
+
+def test_a_receiver_on_ipv6(hub, database):
+    receiver = Sink(host="::1")
+    try:
+        one = hub(env={"EVENTHUB_EGRESS_ALLOW_CIDRS": "::1/128"})
+        sid = database.subscribe(receiver.url("/a"), retry_limit=0)
+        receiver.on("/a", Answer(204))
+        one.post(event(1))
+        assert wait_ended(database, sid, 1) == {"delivered": 1}
+        delivery, = receiver.deliveries("/a")
+        assert delivery.headers["host"] == f"[::1]:{receiver.port}"
+    finally:
+        receiver.close()
