@@ -36,6 +36,7 @@ void Lanes::Impl::attempt_committed(const RecordAttempt& op) {
   --shards.at(op.lane.shard).recording;
   --lane.busy;
   if (is_final(op.outcome)) {
+    if (op.parked) --lane.share->parked;
     if (op.outcome == Outcome::delivered || op.outcome == Outcome::cancelled) {
       const auto dead = blocked.find(op.lane);
       if (dead != blocked.end() && dead->second.erase(op.ref) && dead->second.empty()) {

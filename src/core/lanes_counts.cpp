@@ -5,6 +5,29 @@
 
 namespace eventhub {
 
+// What is in the table `parked` and not here. Its reason is in its row; a gauge is content with the
+// one that keeps it from being read.
+void Lanes::Impl::count_parked(std::map<std::int32_t, std::int64_t>& pending,
+                               std::map<WaitReason, std::size_t>& waiting) const {
+  std::map<const Share*, std::int64_t> here;
+  for (const auto& [ref, record] : records) {
+    if (record.parked) ++here[record.lane->share];
+  }
+  for (const auto& [number, shard] : shards) {
+    for (const auto& [sid, share] : shard.shares) {
+      const auto found = here.find(&share);
+      const std::int64_t rows = share.parked - (found == here.end() ? 0 : found->second);
+      if (rows <= 0) continue;
+      pending[sid] += rows;
+      WaitReason why = WaitReason::memory;
+      const SubscriberPtr& row = share.subscriber->row;
+      if (row && row->paused) why = WaitReason::paused;
+      if (row && !row->active) why = WaitReason::inactive;
+      waiting[why] += static_cast<std::size_t>(rows);
+    }
+  }
+}
+
 LanesCounts Lanes::counts() const {
   Impl& s = *impl_;
   LanesCounts counts;
@@ -18,7 +41,7 @@ LanesCounts Lanes::counts() const {
       if (window.open && (!oldest || window.fed_at < *oldest)) oldest = window.fed_at;
     }
   }
-  std::map<std::int32_t, std::size_t> pending;
+  std::map<std::int32_t, std::int64_t> pending;
   for (const auto& [ref, record] : s.records) {
     if (record.final_) continue;
     ++pending[ref.sid];
@@ -31,9 +54,10 @@ LanesCounts Lanes::counts() const {
     ++waiting[why];
     if (!behind && record.lane->keyed()) ++counts.blocked_keys;
   }
+  s.count_parked(pending, waiting);
   for (const auto& [sid, count] : pending) {
     const SubscriberPtr& row = s.subscriber(sid).row;
-    if (row) counts.pending.emplace_back(row->id, count);
+    if (row) counts.pending.emplace_back(row->id, static_cast<std::size_t>(count));
   }
   counts.waiting.assign(waiting.begin(), waiting.end());
   if (oldest) counts.oldest_age = std::chrono::duration_cast<Millis>(now - *oldest);

@@ -91,8 +91,9 @@ void Lanes::acquire(const Takeover& takeover) {
   shard.careful = takeover.careful;
   shard.acquired = shard.lwm_moved = now;
   shard.lwm = takeover.lwm;
-  for (const std::int32_t sid : takeover.parked_sids) {
+  for (const auto& [sid, rows] : takeover.parked) {
     Share& share = s.share_of(takeover.shard, sid);
+    share.parked = rows;
     share.known = false;
     s.scans.insert(&share);
     share.unordered.rest = true;

@@ -15,6 +15,7 @@ void Lanes::Impl::park(Record& record, WaitReason why) {
       ParkMessage{record.ref, record.lane->id(), attempt, started, wall(record.due), why});
   record.parked = true;
   ++record.lane->parks;
+  ++record.lane->share->parked;
   uncount(record);
 }
 
@@ -25,6 +26,7 @@ void Lanes::Impl::park_directly(const FedMessage& fed, Share& share, Lane* lane)
   const LaneId id{share.shard, state.sid, fed.message.khash};
   ops.emplace_back(ParkMessage{fed.message.ref, id, fed.attempt, fed.started,
                                fed.due_at.value_or(clock.now()), why});
+  ++share.parked;
   if (!lane) {
     ++share.parks;
     return;

@@ -97,8 +97,9 @@ struct Share {
   Lane unordered;
   std::unordered_map<std::int64_t, Lane> keyed;
   std::size_t records = 0;
-  bool spilled = false;  // every new message is parked at once
-  bool known = true;     // keys without a lane have nothing parked
+  std::int64_t parked = 0;  // rows of `parked`, about
+  bool spilled = false;     // every new message is parked at once
+  bool known = true;        // keys without a lane have nothing parked
   bool scanning = false;
   std::optional<std::int64_t> scan_after;
   std::size_t scan_found = 0;
@@ -186,6 +187,10 @@ struct Lanes::Impl {
   bool finish_if_spent(Record& record);
   void cancel_waiting(Lane& lane);
   void cancel_between_retries(SubscriberState& state);
+
+  // lanes_counts.cpp
+  void count_parked(std::map<std::int32_t, std::int64_t>& pending,
+                    std::map<WaitReason, std::size_t>& waiting) const;
 
   // lanes_park.cpp: parking
   void park(Record& record, WaitReason why);

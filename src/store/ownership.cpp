@@ -58,7 +58,8 @@ const pg::Statement kParkedSubscribers{
     "  FROM unnest($1::int2[]) s(shard)"
     " UNION ALL SELECT k.shard, (SELECT min(p.sid) FROM parked p WHERE p.shard = k.shard"
     "  AND p.sid > k.sid) FROM k WHERE k.sid IS NOT NULL)"
-    " SELECT shard, sid FROM k WHERE sid IS NOT NULL"};
+    " SELECT k.shard, k.sid, (SELECT count(*) FROM (SELECT FROM parked p WHERE p.shard = k.shard"
+    "  AND p.sid = k.sid LIMIT 100000) few) FROM k WHERE k.sid IS NOT NULL"};
 
 const pg::Statement kBlocking{
     "blocking_dead_letters",
@@ -179,7 +180,7 @@ Task<void> Ownership::read_parked(std::vector<Takeover>& takeovers) {
   calls[1].params.i16s(shards);
   const std::vector<pg::Result> results = co_await session_->run_all(std::move(calls));
   for (int i = 0; i < results[0].rows(); ++i) {
-    by_shard.at(results[0].i16(i, 0))->parked_sids.push_back(results[0].i32(i, 1));
+    by_shard.at(results[0].i16(i, 0))->parked[results[0].i32(i, 1)] = results[0].i64(i, 2);
   }
   for (int i = 0; i < results[1].rows(); ++i) {
     LoadedMessage dead;

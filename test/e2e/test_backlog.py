@@ -22,6 +22,13 @@ TAKEOVER = {"WEBHOOK_TIMEOUT_MS": "2000", "EVENTHUB_DISPATCHER_TAKEOVER_MARGIN_M
             "EVENTHUB_DISPATCHER_SEND_LEASE_MS": "2100"}
 
 
+def pending(hub):
+    """The gauge, over all subscribers."""
+    lines = hub.request("GET", "/metrics").body.decode().splitlines()
+    return sum(float(line.split()[-1]) for line in lines
+               if line.startswith("eventhub_pending_messages{"))
+
+
 def once_each(deliveries, count):
     """Every one of `count` messages succeeded exactly once."""
     succeeded = times_sent(d for d in deliveries if d.ok)
@@ -51,8 +58,10 @@ def test_a_subscriber_that_is_down_while_another_is_live(hub, database, sink, co
     print(f"{count} waiting: {before:.0f} MiB and {grown:.0f} more")
     assert grown < (60 if SANITIZED else 20)
     assert not [d for d in sink.deliveries("/down") if d.ok]
+    wait_until(lambda: pending(one) == count, PATIENCE, "the gauge of pending messages is right")
     one.stop(PATIENCE)
     one.start()
+    wait_until(lambda: pending(one) == count, PATIENCE, "… after a restart, too")
     one.post(event(count))
     sink.wait(count + 1, "/live", PATIENCE)
     gate.open()

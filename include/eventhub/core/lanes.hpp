@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,8 +45,9 @@ struct Takeover {
   bool wait =
       false;  // unclean, from another process: keyed messages wait out what may be in the air
   bool careful = false;  // crash loop: one send at a time, `started` committed before each
-  std::vector<std::int32_t> parked_sids;  // subscribers with rows of `parked` in it
-  std::vector<LoadedMessage> blocking;    // dead letters that block their key (on_dead = block)
+  // Subscribers with rows of `parked` in it, and how many (counted up to a bound).
+  std::map<std::int32_t, std::int64_t> parked;
+  std::vector<LoadedMessage> blocking;  // dead letters that block their key (on_dead = block)
 };
 
 // Permission to send one message now.
@@ -73,7 +75,7 @@ struct LanesCounts {
   std::size_t in_flight = 0;
   std::size_t blocked_keys = 0;
   std::vector<std::pair<WaitReason, std::size_t>> waiting;
-  std::vector<std::pair<Uuid, std::size_t>> pending;  // per subscriber
+  std::vector<std::pair<Uuid, std::size_t>> pending;  // per subscriber, parked ones included
   std::optional<Millis> oldest_age;  // since the oldest open message in memory was read
 };
 

@@ -240,12 +240,12 @@ TEST_CASE("a take-over knows whose messages are parked and which dead letters bl
     INFO("shard " << takeover.shard);
     if (takeover.shard == 3) {
       CHECK(takeover.lwm == 12);
-      CHECK(takeover.parked_sids == std::vector<std::int32_t>{1, 4});
+      CHECK(takeover.parked == std::map<std::int32_t, std::int64_t>{{1, 2}, {4, 1}});
       REQUIRE(takeover.blocking.size() == 1);
       CHECK(takeover.blocking[0].ref == MessageRef{5, 2});
       CHECK(takeover.blocking[0].lane == LaneId{3, 2, 9});
     } else {
-      CHECK(takeover.parked_sids.size() == (takeover.shard == 5 ? 1U : 0U));
+      CHECK(takeover.parked.size() == (takeover.shard == 5 ? 1U : 0U));
       CHECK(takeover.blocking.empty());
     }
   }

@@ -46,11 +46,9 @@ void World::take_over(bool wait) {
 
 void World::acquire(std::int16_t shard, bool wait) {
   Takeover takeover{shard, lwm_[shard], wait, wait && chance(careful_), {}, {}};
-  std::set<std::int32_t> sids;
   for (const auto& [ref, row] : parked_) {
-    if (row.lane.shard == shard) sids.insert(ref.sid);
+    if (row.lane.shard == shard) ++takeover.parked[ref.sid];
   }
-  takeover.parked_sids.assign(sids.begin(), sids.end());
   for (const auto& [ref, open] : messages_) {
     const bool blocks =
         open.finals && is_dead_letter(open.outcome) && open.lane.khash && ref.sid == 3;
@@ -294,6 +292,8 @@ void World::finish() {
   }
   if (!parked_.empty()) throw Broken("parked rows left");
   if (lanes_->counts().records) throw Broken("records left");
+  if (!lanes_->counts().pending.empty()) throw Broken("pending at the end");
+  if (!lanes_->counts().waiting.empty()) throw Broken("waiting at the end");
   for (std::int16_t shard = 0; shard < kOwned; ++shard) {
     if (!lanes_->drained(shard)) throw Broken("a shard that cannot be handed over");
   }

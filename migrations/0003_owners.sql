@@ -2,6 +2,7 @@
 -- must stay in one shard, whatever becomes of max_in_flight, so it is fixed while the subscriber is
 -- ordered.
 -- redeliveries count their attempts, so that one that kills its worker ends like any other message.
+-- A second discard of a dead letter is no fault.
 
 ALTER TABLE subscribers ADD COLUMN spread smallint;
 UPDATE subscribers SET spread = least(16, max_in_flight);
@@ -32,3 +33,17 @@ CREATE TRIGGER subscribers_spread
 ALTER TABLE redeliveries
   ADD COLUMN attempt smallint NOT NULL DEFAULT 0,         -- attempts ended since it was requested
   ADD COLUMN due_at timestamptz NOT NULL DEFAULT now();
+
+CREATE OR REPLACE FUNCTION discard_dead_letter(message uuid) RETURNS void
+  LANGUAGE plpgsql SET search_path FROM CURRENT
+  AS $$
+DECLARE d dead_letter_queue;
+BEGIN
+  SELECT * INTO d FROM dead_letter_queue WHERE message_id = message;
+  IF NOT FOUND THEN
+    RAISE no_data_found USING MESSAGE = format('no dead letter %s', message);
+  END IF;
+  INSERT INTO discards (event_seq, sid, shard, khash) VALUES (d.event_seq, d.sid, d.shard, d.khash)
+    ON CONFLICT DO NOTHING;
+  PERFORM pg_notify('eventhub_control', '');
+END $$;
