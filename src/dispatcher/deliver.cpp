@@ -22,16 +22,32 @@ std::string_view status_label(const AttemptResult& result) {
 
 }  // namespace
 
+// What may go now, if anything.
+std::optional<Start> Worker::next_start() {
+  const int most = context_.config.dispatcher.in_flight_max;
+  if (in_flight_ >= most || stuck_ || !ownership_.may_send()) return std::nullopt;
+  std::optional<Start> start = lanes_.next();
+  if (start) ++in_flight_;
+  return start;
+}
+
 // Starts everything that may go now. Cheap when nothing may.
 void Worker::pump() {
-  const int most = context_.config.dispatcher.in_flight_max;
-  while (in_flight_ < most && !stuck_ && ownership_.may_send()) {
-    std::optional<Start> start = lanes_.next();
-    if (!start) break;
-    ++in_flight_;
-    spawn(context_.executor, "deliver", deliver(std::move(*start)));
+  while (std::optional<Start> start = next_start()) {
+    spawn(context_.executor, "deliver", deliver_on(std::move(*start)));
   }
   if (lanes_.has_ops()) work_.set();
+}
+
+// One delivery after the other, as long as there is one: a new coroutine for each costs more.
+Task<void> Worker::deliver_on(Start first) {
+  std::optional<Start> start = std::move(first);
+  while (start) {
+    co_await deliver(std::move(*start));
+    --in_flight_;
+    if (lanes_.has_ops()) work_.set();
+    start = next_start();
+  }
 }
 
 // Wakes for retries and the like that become due by themselves.
@@ -109,9 +125,7 @@ Task<void> Worker::deliver(Start start) {
   const bool may = ownership_.may_send() && lanes_.current(start);
   if (!readable || (event && !may)) {
     lanes_.not_sent(start);
-    --in_flight_;
     co_await sleep_for(Millis{50});
-    pump();
     co_return;
   }
   const Time sent_at = context_.clock.now();
@@ -125,8 +139,6 @@ Task<void> Worker::deliver(Start start) {
   // Others took all connections of the receiver's host: no fault of this message, no attempt of it.
   if (result.kind == AttemptResult::Kind::not_started) {
     lanes_.not_sent(start);
-    --in_flight_;
-    pump();
     co_return;
   }
   settle(start, sent, sent_at);
@@ -138,9 +150,6 @@ Task<void> Worker::deliver(Start start) {
     const auto age = context_.clock.now() - event->created_at;
     context_.metrics.delivered_end_to_end(static_cast<double>(age.count()) / 1e6);
   }
-  --in_flight_;
-  work_.set();
-  pump();
 }
 
 }  // namespace eventhub::dispatcher

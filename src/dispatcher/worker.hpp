@@ -43,7 +43,7 @@ class Worker final : public store::Role {
 
   // write.cpp
   Task<void> write_batch();
-  Task<std::vector<LaneAnswer>> write_until_done(std::vector<LaneOp> ops);
+  Task<std::vector<LaneAnswer>> write_until_done(const std::vector<LaneOp>& ops);
   Task<void> heartbeat_alone();
   void heard(std::span<const pg::Result> results, Mono sent);
   Task<void> notice_subscribers();
@@ -68,6 +68,8 @@ class Worker final : public store::Role {
   // deliver.cpp
   void pump();
   Task<void> pump_loop();
+  std::optional<Start> next_start();
+  Task<void> deliver_on(Start first);
   Task<void> deliver(Start start);
   // What an attempt came to; `reason` when it could not even be tried, and not for the egress
   // policy.

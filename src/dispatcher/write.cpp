@@ -38,7 +38,7 @@ Task<void> Worker::write_batch() {
   if (due != heartbeat_due_) co_await notice_subscribers();
 }
 
-Task<std::vector<LaneAnswer>> Worker::write_until_done(std::vector<LaneOp> ops) {
+Task<std::vector<LaneAnswer>> Worker::write_until_done(const std::vector<LaneOp>& ops) {
   const std::vector<std::int16_t> shards = ownership_.owned_list();
   for (Millis pause{50};; pause = std::min(pause * 2, Millis{1'000})) {
     std::string fault;

@@ -28,7 +28,8 @@ Task<std::map<std::int64_t, Uuid>> LaneWriter::event_ids(pg::Connection& session
   co_return ids;
 }
 
-Task<std::vector<LaneAnswer>> LaneWriter::attempt(pg::Connection& session, std::vector<LaneOp> ops,
+Task<std::vector<LaneAnswer>> LaneWriter::attempt(pg::Connection& session,
+                                                  const std::vector<LaneOp>& ops,
                                                   const std::vector<std::int16_t>& shards,
                                                   std::vector<pg::Call> extra) {
   const LaneBatch::EventIds ids = co_await event_ids(session, LaneBatch::dead_events(ops));

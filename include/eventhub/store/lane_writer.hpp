@@ -26,7 +26,7 @@ class LaneWriter {
  private:
   Task<std::map<std::int64_t, Uuid>> event_ids(pg::Connection& session,
                                                std::vector<std::int64_t> seqs);
-  Task<std::vector<LaneAnswer>> attempt(pg::Connection& session, std::vector<LaneOp> ops,
+  Task<std::vector<LaneAnswer>> attempt(pg::Connection& session, const std::vector<LaneOp>& ops,
                                         const std::vector<std::int16_t>& shards,
                                         std::vector<pg::Call> extra);
   Task<std::vector<LaneAnswer>> alone(pg::Connection& session, std::vector<LaneOp> ops,
