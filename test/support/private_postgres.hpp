@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "eventhub/core/config.hpp"
+#include "support/child_case.hpp"
 #include "support/shell.hpp"
 
 namespace eventhub::test {
@@ -92,10 +93,13 @@ class PrivatePostgres {
                   "-c", "listen_addresses=" + listen},
                  SIGQUIT);
     for (int i = 0; i < 600; ++i) {
-      const std::string ready =
-          bin_ + "/pg_isready -q -h " + dir_ + " -p " + std::to_string(port_) + " -d postgres";
-      if (std::system(ready.c_str()) == 0) return;
-      if (::waitpid(pid_, nullptr, WNOHANG) == pid_) break;
+      Program ready(
+          {bin_ + "/pg_isready", "-q", "-h", dir_, "-p", std::to_string(port_), "-d", "postgres"});
+      if (ready.wait() == 0) return;
+      if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
+        pid_ = 0;
+        break;
+      }
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
     throw std::runtime_error("PostgreSQL does not start, see " + dir_ + "/log");
@@ -105,7 +109,11 @@ class PrivatePostgres {
   void crash() { stop(SIGQUIT); }
 
   ~PrivatePostgres() {
-    stop(SIGINT);
+    try {
+      stop(SIGINT);
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "%s\n", error.what());
+    }
     std::error_code ignored;
     std::filesystem::remove_all(dir_, ignored);
   }
@@ -132,9 +140,8 @@ class PrivatePostgres {
     const pid_t initdb = spawn({bin_ + "/initdb", "-D", dir_ + "/data", "-U", "eventhub", "-A",
                                 "trust", "-E", "UTF8", "--locale=C", "--no-sync"},
                                SIGKILL);
-    int status = 0;
-    ::waitpid(initdb, &status, 0);
-    if (status != 0) throw std::runtime_error("initdb failed, see " + dir_ + "/log");
+    if (wait_for_child(initdb, "initdb") != 0)
+      throw std::runtime_error("initdb failed, see " + dir_ + "/log");
     write_settings();
     if (tls_) use_tls();
     start();
@@ -142,11 +149,10 @@ class PrivatePostgres {
 
   void use_tls() {
     const std::string key = dir_ + "/data/server.key";
-    const std::string command =
+    shell(
         "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext "
         "subjectAltName=DNS:localhost -keyout " +
-        key + " -out " + certificate() + " 2>>" + dir_ + "/log";
-    if (std::system(command.c_str()) != 0) throw std::runtime_error("openssl, see " + dir_);
+        key + " -out " + certificate());
     ::chmod(key.c_str(), 0600);
     if (uid_ != 0 && ::chown(key.c_str(), uid_, gid_) != 0) throw std::runtime_error("chown");
     std::ofstream(dir_ + "/data/postgresql.conf", std::ios::app)
@@ -192,8 +198,7 @@ class PrivatePostgres {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGCONT);
     ::kill(pid_, signal);
-    ::waitpid(pid_, nullptr, 0);
-    pid_ = 0;
+    wait_for_child(std::exchange(pid_, 0), "PostgreSQL of " + dir_);
   }
 
   std::string schema_template(std::int64_t partition_rows) {
@@ -230,6 +235,17 @@ class PrivatePostgres {
   std::map<std::int64_t, std::string> templates_;
 };
 
+inline DatabaseConfig database_config(const std::string& host, const std::string& name) {
+  DatabaseConfig config;
+  config.host = host;
+  config.port = 5432;
+  config.name = name;
+  config.user = "eventhub";
+  config.password = "";
+  config.schema = "eventhub";
+  return config;
+}
+
 struct Empty {};
 inline constexpr Empty empty{};
 
@@ -252,14 +268,7 @@ class TestDatabase {
   const std::string& name() const { return name_; }
 
   DatabaseConfig config() const {
-    DatabaseConfig config;
-    config.host = PrivatePostgres::server().socket_dir();
-    config.port = 5432;
-    config.name = name_;
-    config.user = "eventhub";
-    config.password = "";
-    config.schema = "eventhub";
-    return config;
+    return database_config(PrivatePostgres::server().socket_dir(), name_);
   }
 
   void sql(const std::string& text) { query(text); }

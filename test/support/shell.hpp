@@ -1,19 +1,22 @@
 #pragma once
-#include <cstdio>
 #include <stdexcept>
 #include <string>
 
+#include "support/child_case.hpp"
+
 namespace eventhub::test {
 
-// What a command prints, without the last line ends; throws what it printed when it fails.
+// What a command prints, without the last line ends; throws what it printed when it fails, and
+// which one it was when it stands still.
 inline std::string shell(const std::string& command) {
-  std::string out;
-  FILE* pipe = ::popen((command + " 2>&1").c_str(), "r");
-  char buffer[4096];
-  for (std::size_t n = 0; pipe != nullptr && (n = fread(buffer, 1, sizeof buffer, pipe)) > 0;) {
-    out.append(buffer, n);
-  }
-  const int status = pipe == nullptr ? -1 : ::pclose(pipe);
+  Pipe output;
+  const int in = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  Program program({"/bin/sh", "-c", command}, {},
+                  {{in, 0}, {output.ends[1], 1}, {output.ends[1], 2}});
+  ::close(in);
+  output.close(1);
+  std::string out = program.read(output.ends[0]);
+  const int status = program.wait();
   while (!out.empty() && out.back() == '\n') out.pop_back();
   if (status != 0) throw std::runtime_error(out);
   return out;

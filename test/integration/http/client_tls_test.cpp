@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "integration/http/client_world.hpp"
+#include "support/shell.hpp"
 #include "support/webhook_imposter.hpp"
 
 using namespace eventhub;
@@ -49,8 +50,7 @@ class Certificates {
           days + " -extfile " + name + ".ext -out " + name + ".pem");
   }
   void shell(const std::string& command) const {
-    const std::string line = "cd " + directory_ + " && " + command + " >>log 2>&1";
-    if (std::system(line.c_str()) != 0) throw std::runtime_error("failed: " + command);
+    test::shell("cd " + directory_ + " && " + command);
   }
   std::string directory_;
 };

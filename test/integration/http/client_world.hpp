@@ -26,8 +26,7 @@ class ClientWorld {
   }
   ~ClientWorld() {
     if (client_) client_->close();
-    io.restart();
-    io.run();  // everything ends after close()
+    if (!runs_out(io)) FAIL_CHECK("not everything ends after close()");
   }
 
   // Settings are read when the client is first used.
@@ -98,8 +97,10 @@ class Batch {
   }
   void finish() {
     world_.io.restart();
-    while (open_ > 0 && world_.io.run_one() > 0) {
+    const auto give_up = std::chrono::steady_clock::now() + kRunMax;
+    while (open_ > 0 && world_.io.run_one_until(give_up) > 0) {
     }
+    REQUIRE(open_ == 0);
   }
   const AttemptResult& operator[](std::size_t i) const { return **results_[i]; }
   std::size_t size() const { return results_.size(); }

@@ -177,7 +177,7 @@ TEST_CASE("stop closes a connection that was accepted a moment before") {
   spawn(loop.get_executor(), "server", server.run());
   RawClient client(port);
   while (metrics.expose().find("\neventhub_http_connections 1") == std::string::npos)
-    loop.run_one();
+    REQUIRE(loop.run_one_for(Millis{20'000}) == 1);
   server.stop();
   loop.run_for(Millis{2'000});
   CHECK(loop.stopped());

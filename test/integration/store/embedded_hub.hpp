@@ -1,9 +1,6 @@
 #pragma once
 // A process that holds an EmbeddedPostgres, as eventhubd does, so that tests can kill it.
-#include <poll.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <chrono>
 #include <cstdio>
@@ -13,6 +10,8 @@
 #include <thread>
 
 #include "eventhub/store/embedded.hpp"
+#include "support/catch.hpp"
+#include "support/child_case.hpp"
 #include "support/shell.hpp"
 
 namespace eventhub::test {
@@ -46,85 +45,63 @@ class EmbeddedDir {
 class Hub {
  public:
   // Returns when the child's server is up or its start failed; at once when `wait` is false.
-  explicit Hub(const EmbeddedConfig& config, bool wait = true) {
-    ::signal(SIGPIPE, SIG_IGN);
-    int report[2];
-    int control[2];
-    if (::pipe(report) != 0 || ::pipe(control) != 0) throw std::runtime_error("pipe");
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::close(report[0]);
-      ::close(control[1]);
-      child(config, report[1], control[0]);
-    }
-    ::close(report[1]);
-    ::close(control[0]);
-    report_ = report[0];
-    control_ = control[1];
+  explicit Hub(const EmbeddedConfig& config, bool wait = true)
+      : child_("child: holds an embedded server",
+               {"CHILD_DATA_DIR=" + config.data_dir, "CHILD_BIN_DIR=" + config.bin_dir,
+                "CHILD_RUN_AS=" + config.run_as}) {
     if (wait) this->wait();
   }
   ~Hub() {
-    stop();
-    ::close(report_);
+    try {
+      stop();
+    } catch (const std::exception& error) {
+      FAIL_CHECK(error.what());
+    }
   }
   Hub(const Hub&) = delete;
   Hub& operator=(const Hub&) = delete;
 
   // Until its server is up or its start failed.
-  void wait() {
-    char buffer[4096];
-    ssize_t size = 0;
-    while ((size = ::read(report_, buffer, sizeof buffer)) > 0) {
-      report_text_.append(buffer, static_cast<std::size_t>(size));
-    }
-  }
+  void wait() { report_ = child_.report(); }
 
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return child_.pid(); }
   // Why it did not start; empty when it did.
-  std::string error() const {
-    return report_text_.starts_with("error ") ? report_text_.substr(6) : "";
-  }
-  std::string socket_dir() const { return report_text_.substr(report_text_.find(' ') + 1); }
-  pid_t server_pid() const { return static_cast<pid_t>(std::atoi(report_text_.c_str())); }
-  void kill9() {
-    ::kill(pid_, SIGKILL);
-    end();
-  }
+  std::string error() const { return report_.starts_with("error ") ? report_.substr(6) : ""; }
+  std::string socket_dir() const { return report_.substr(report_.find(' ') + 1); }
+  pid_t server_pid() const { return static_cast<pid_t>(std::atoi(report_.c_str())); }
+  void kill9() { child_.kill9(); }
   // As a SIGTERM does: the EmbeddedPostgres is destroyed.
   void stop() {
-    if (pid_ != 0) end();
+    if (!child_.is_running()) return;
+    child_.release();
+    child_.wait();
   }
 
  private:
-  [[noreturn]] static void child(const EmbeddedConfig& config, int report, int control) {
-    std::string text;
-    {
-      std::unique_ptr<store::EmbeddedPostgres> server;
-      try {
-        server = store::EmbeddedPostgres::start(config);
-        text = std::to_string(server->server_pid()) + " " + server->connection({}).host;
-      } catch (const std::exception& error) {
-        text = std::string("error ") + error.what();
-      }
-      if (::write(report, text.data(), text.size()) < 0) ::_exit(3);
-      ::close(report);
-      char byte = 0;
-      while (::read(control, &byte, 1) < 0 && errno == EINTR) {
-      }
-    }
-    ::_exit(0);
-  }
-  void end() {
-    // A byte: closing it is not enough, children forked later hold it too.
-    [[maybe_unused]] const ssize_t written = ::write(control_, "q", 1);
-    ::close(control_);
-    ::waitpid(pid_, nullptr, 0);
-    pid_ = 0;
-  }
-  pid_t pid_ = 0;
-  int report_ = -1, control_ = -1;
-  std::string report_text_;
+  ChildCase child_;
+  std::string report_;
 };
+
+// What the child of Hub does (embedded_test.cpp).
+inline int hold_embedded_server() {
+  EmbeddedConfig config;
+  config.enabled = true;
+  config.data_dir = parameter("CHILD_DATA_DIR");
+  config.bin_dir = parameter("CHILD_BIN_DIR");
+  config.run_as = parameter("CHILD_RUN_AS");
+  std::unique_ptr<store::EmbeddedPostgres> server;
+  std::string text;
+  try {
+    server = store::EmbeddedPostgres::start(config);
+    text = std::to_string(server->server_pid()) + " " + server->connection({}).host;
+  } catch (const std::exception& error) {
+    text = std::string("error ") + error.what();
+  }
+  if (!report(text)) return 3;
+  end_of_report();
+  await_release();
+  return 0;
+}
 
 // What psql prints for role and database eventhub; throws with its complaint.
 inline std::string psql(const std::string& socket_dir, const std::string& sql) {

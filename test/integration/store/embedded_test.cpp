@@ -20,6 +20,10 @@ using test::Hub;
 using test::is_running;
 using test::psql;
 
+TEST_CASE("child: holds an embedded server", "[.]") {
+  test::in_child(test::hold_embedded_server);
+}
+
 // One directory for all that leave a healthy cluster behind: initdb takes seconds.
 const test::EmbeddedDir& shared() {
   static const test::EmbeddedDir dir;
@@ -164,28 +168,26 @@ TEST_CASE("kill -9 while the directory is being made leaves it usable", "[embedd
 
 // Another program of the user PostgreSQL runs as.
 struct Sleeper {
-  Sleeper() : pid(::fork()) {
-    if (pid != 0) return;
-    const passwd* user = ::geteuid() == 0 ? ::getpwnam("postgres") : nullptr;
-    if (user != nullptr && ::setuid(user->pw_uid) != 0) ::_exit(1);
-    ::pause();
-    ::_exit(0);
-  }
-  ~Sleeper() {
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
-  }
-  Sleeper(const Sleeper&) = delete;
-  Sleeper& operator=(const Sleeper&) = delete;
-  const pid_t pid;
+  Sleeper() : child("child: sleeps as user postgres") { child.report(); }
+  test::ChildCase child;
 };
+
+TEST_CASE("child: sleeps as user postgres", "[.]") {
+  test::in_child([] {
+    const passwd* user = ::geteuid() == 0 ? ::getpwnam("postgres") : nullptr;
+    if (user != nullptr && ::setuid(user->pw_uid) != 0) return 1;
+    test::end_of_report();
+    test::await_release();
+    return 0;
+  });
+}
 
 TEST_CASE("a pid file of before a power failure, its pid now somebody else's", "[embedded]") {
   const std::string cluster = shared().config().data_dir + "/postgresql";
   { const Hub makes_it(shared().config()); }
   const Sleeper other;
   std::ofstream(cluster + "/postmaster.pid")
-      << other.pid << "\n"
+      << other.child.pid() << "\n"
       << cluster << "\n1700000000\n5432\n../run\n\n  1 2147483000\nready   \n";
   const Hub hub(shared().config());
   CHECK(hub.error() == "");

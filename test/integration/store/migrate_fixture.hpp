@@ -1,13 +1,10 @@
 #pragma once
 // Migrating in this process or in one that can be killed.
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <boost/asio/io_context.hpp>
 #include <string>
 
 #include "eventhub/store/migrate.hpp"
+#include "support/child_case.hpp"
 #include "support/private_postgres.hpp"
 #include "support/run_task.hpp"
 
@@ -28,37 +25,19 @@ inline void check_schema(const DatabaseConfig& config) {
   run(io, store::check_schema(database));
 }
 
-// The same in a child: exit code 100 + applied, or 99 for an exception.
+// The same in a child (migrate_test.cpp).
 class MigratingProcess {
  public:
-  explicit MigratingProcess(const DatabaseConfig& config) : pid_(::fork()) {
-    if (pid_ != 0) return;
-    int code = 99;
-    try {
-      code = 100 + migrate(config);
-    } catch (const std::exception& error) {
-      std::fprintf(stderr, "%s\n", error.what());
-    }
-    ::_exit(code);
-  }
-  ~MigratingProcess() { kill9(); }
-  MigratingProcess(const MigratingProcess&) = delete;
-  MigratingProcess& operator=(const MigratingProcess&) = delete;
-  void kill9() {
-    if (pid_ == 0) return;
-    ::kill(pid_, SIGKILL);
-    wait();
-  }
+  explicit MigratingProcess(const DatabaseConfig& config)
+      : child_("child: migrates", {"CHILD_HOST=" + config.host, "CHILD_DATABASE=" + config.name}) {}
+  // Until its program has started.
+  void await_begin() { child_.await_begin(); }
+  void kill9() { child_.kill9(); }
   // How many it applied; negative after an exception or a kill.
-  int wait() {
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    pid_ = 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) - 100 : -2;
-  }
+  int wait() { return child_.wait() - 100; }
 
  private:
-  pid_t pid_;
+  ChildCase child_;
 };
 
 }  // namespace eventhub::test

@@ -5,6 +5,7 @@
 
 #include "integration/store/migrate_fixture.hpp"
 #include "support/catch.hpp"
+#include "support/shell.hpp"
 
 namespace eventhub {
 namespace {
@@ -73,6 +74,15 @@ struct InTheWay {
   pg::ConnectionPtr connection;
 };
 
+// Exits with 100 + applied.
+TEST_CASE("child: migrates", "[.]") {
+  test::in_child([] {
+    const DatabaseConfig config =
+        test::database_config(test::parameter("CHILD_HOST"), test::parameter("CHILD_DATABASE"));
+    return 100 + test::migrate(config);
+  });
+}
+
 TEST_CASE("migrate: from nothing to head, then nothing to do", "[migrate]") {
   TestDatabase db(test::empty);
   CHECK(test::migrate(db.config(), 500) == kAll);
@@ -94,10 +104,8 @@ TEST_CASE("migrate: the recorded checksum is sha256sum's", "[migrate]") {
     std::stringstream text;
     text << std::ifstream(file).rdbuf();
     CHECK(text.str() == migration.sql);
-    FILE* pipe = ::popen(("sha256sum < " + std::string(file)).c_str(), "r");
-    char sum[65] = {};
-    REQUIRE(fread(sum, 1, 64, pipe) == 64);
-    ::pclose(pipe);
+    const std::string sum = test::shell("sha256sum < " + std::string(file)).substr(0, 64);
+    REQUIRE(sum.size() == 64);
     CHECK(db.query("SELECT checksum FROM schema_migrations WHERE number = " +
                    std::to_string(migration.number)) == sum);
   }
@@ -134,6 +142,7 @@ TEST_CASE("migrate: kill -9 at any time, then again", "[migrate]") {
   for (int delay_ms = 10; delay_ms <= 130; delay_ms += 30) {
     TestDatabase db(test::empty);
     MigratingProcess killed(db.config());
+    killed.await_begin();
     std::this_thread::sleep_for(std::chrono::milliseconds(delay_ms));
     killed.kill9();
     test::migrate(db.config());

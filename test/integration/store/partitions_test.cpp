@@ -1,6 +1,8 @@
 // Partitions: made in time, by one of many, without standing in anybody's way; and found.
 #include "eventhub/store/partitions.hpp"
 
+#include <list>
+
 #include "integration/store/migrate_fixture.hpp"
 #include "support/catch.hpp"
 
@@ -89,39 +91,37 @@ TEST_CASE("partitions: seen in the last one, the next is made in the background"
   Process process(db.config());
   CHECK(process.find(0)->number == 0);
   process.partitions.saw(99);
-  process.io.restart();
-  process.io.run();
+  REQUIRE(test::runs_out(process.io));
   CHECK(process.partitions.all().size() == 2);
   process.partitions.saw(100);
   process.partitions.saw(101);
-  process.io.restart();
-  process.io.run();
+  REQUIRE(test::runs_out(process.io));
   CHECK(bounds(db) == "0:0-100 1:100-200 2:200-300");
+}
+
+TEST_CASE("child: ensures partitions", "[.]") {
+  test::in_child([] {
+    Process process(
+        test::database_config(test::parameter("CHILD_HOST"), test::parameter("CHILD_DATABASE")));
+    test::report("ready");
+    test::end_of_report();
+    test::await_release();
+    for (int seq = 0; seq <= 1'500; seq += 100) process.ensure(seq);
+    return 0;
+  });
 }
 
 TEST_CASE("partitions: many processes ensure at once", "[partitions]") {
   MigratedDatabase db;
-  std::vector<pid_t> children;
+  std::list<test::ChildCase> children;
   for (int i = 0; i < 6; ++i) {
-    const pid_t child = ::fork();
-    if (child == 0) {
-      int code = 1;
-      try {
-        Process process(db.config());
-        for (int seq = 0; seq <= 1'500; seq += 100) process.ensure(seq);
-        code = 0;
-      } catch (const std::exception& error) {
-        std::fprintf(stderr, "%s\n", error.what());
-      }
-      ::_exit(code);
-    }
-    children.push_back(child);
+    children.emplace_back(
+        "child: ensures partitions",
+        test::Program::Strings{"CHILD_HOST=" + db.config().host, "CHILD_DATABASE=" + db.name()});
   }
-  for (const pid_t child : children) {
-    int status = 1;
-    ::waitpid(child, &status, 0);
-    CHECK(status == 0);
-  }
+  for (test::ChildCase& child : children) CHECK(child.report() == "ready");
+  for (test::ChildCase& child : children) child.release();
+  for (test::ChildCase& child : children) CHECK(child.wait() == 0);
   CHECK(db.query("SELECT count(*), max(upper) FROM partitions") == "17|1700");
   CHECK(db.query("SELECT count(*) FROM partitions a JOIN partitions b ON b.number = a.number + 1 "
                  "WHERE a.upper <> b.lower") == "0");
