@@ -45,10 +45,22 @@ BINARY = os.path.abspath(os.environ.get("EVENTHUBD", os.path.join(ROOT, "build/d
 ALL_ROLES = "api,fanout,dispatcher,cleanup"
 
 
+# Each process of the tests has ports of its own, below the range of outgoing connections, which may
+# hold any port of it at any time.
+_PORTS_EACH = 4000
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 5
+_turn = itertools.count(os.getpid())
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    while True:
+        port = 10000 + _worker * _PORTS_EACH + next(_turn) % _PORTS_EACH
+        with socket.socket() as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_until(condition, timeout=30, what=None, every=0.05):
