@@ -5,6 +5,7 @@ import collections
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import sys
@@ -18,10 +19,18 @@ NEAR_NS = 1_000_000_000
 
 
 def ports(_):
-    probes = [socket.socket() for _ in range(2)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    print(*[probe.getsockname()[1] for probe in probes])
+    """Two free ones below the range of outgoing connections, which may hold any port of it at any
+    time: the hub comes back to its port after the kill."""
+    found = []
+    while len(found) < 2:
+        port = random.randrange(20000, 30000)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+                found.append(port)
+            except OSError:
+                continue
+    print(*found)
 
 
 def kill(options):
