@@ -98,8 +98,9 @@ Task<bool> Worker::feed_some(store::MessageFeed& feed) {
     co_await context_.subscribers.refresh();
   }
   if (session != session_number_) co_return true;
+  const bool more = window.more || rebuilds || cohorts_.size() > 1;
   apply_window(cohort, std::move(window));
-  co_return true;
+  co_return more;
 }
 
 // Shards may have been handed over while the window was read. The window is halved when it brings

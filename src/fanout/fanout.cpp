@@ -51,6 +51,7 @@ void Fanout::stop() {
 }
 
 Task<void> Fanout::serve() {
+  context_.local_horizon = 0;
   heartbeat_at_ = Mono{};
   std::unique_ptr<store::Sequencer> session = co_await store::Sequencer::connect(context_);
   const bool owner = co_await stand_by(*session);
@@ -75,15 +76,15 @@ Task<bool> Fanout::stand_by(store::Sequencer& session) {
 
 Task<void> Fanout::own(store::Sequencer& session) {
   Millis pause = kPollFloor;
+  const auto batch = static_cast<std::size_t>(context_.config.fanout.batch_rows_max);
   const Millis longest = std::clamp(context_.config.poll_interval, kPollFloor, kHeartbeat);
   while (!loop_.stopping()) {
     co_await heartbeat_when_due(session);
     const std::size_t events_read = co_await run_once(session);
     loop_.succeeded();
-    if (events_read > 0) {
-      pause = kPollFloor;
-      continue;
-    }
+    if (events_read > 0) pause = kPollFloor;
+    // A read that is not full has seen all there was; what came since has set the signal.
+    if (events_read == batch) continue;
     const bool woken = co_await events().wait(pause);
     pause = woken ? kPollFloor : std::min(pause * 2, longest);
   }
@@ -114,6 +115,7 @@ Task<void> Fanout::fan_out(store::Sequencer& session, const store::Sequencer::Fe
   while (!loop_.stopping() && chunks.next(chunk)) {
     co_await session.append(chunk.messages, chunk.through);
     if (chunk.messages.empty()) continue;
+    context_.local_horizon = chunk.through;
     context_.wakeups.notify(store::Signal::messages);
     context_.metrics.message_fanned_out(chunk.messages.size());
     co_await heartbeat_when_due(session);

@@ -124,6 +124,8 @@ Task<std::optional<Partition>> MessageFeed::begin(FeedWindow& window, std::int64
 Task<FeedWindow> MessageFeed::read(std::int64_t after, int events,
                                    const std::vector<std::int16_t>& shards) {
   FeedWindow window;
+  // What this process fanned out itself needs no question; the version comes with the rows.
+  horizon_ = std::max(horizon_, context_.local_horizon);
   const std::optional<Partition> partition = co_await begin(window, after, events);
   if (!partition) co_return window;
   const std::string suffix = partition->suffix();
@@ -135,6 +137,7 @@ Task<FeedWindow> MessageFeed::read(std::int64_t after, int events,
   const std::vector<pg::Result> results = co_await connection_.run_all(std::move(calls));
   window.messages = messages_of(results[0], false);
   if (look) take_horizon(results[1]);
+  window.more = horizon_ > window.end;
   window.subscribers_version = version_;
   co_return window;
 }

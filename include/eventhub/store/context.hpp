@@ -23,6 +23,8 @@ struct Context {
   Partitions& partitions;
   Subscribers& subscribers;
   Uuid node;  // this process, new at each start
+  // Messages up to this event_seq were committed by this process, if it fans out.
+  std::int64_t local_horizon = 0;
 };
 
 // A module of the process: api, fanout, dispatcher, cleanup.

@@ -12,6 +12,7 @@ namespace eventhub::store {
 // inside an event and skip messages).
 struct FeedWindow {
   std::int64_t end = 0;
+  bool more = false;  // there were messages beyond it already
   std::int64_t subscribers_version = 0;
   std::vector<FedMessage> messages;
 };
