@@ -40,15 +40,18 @@ struct DeadColumns {
   }
 };
 
+// The attempt when it ends in a dead letter of its own, else nullptr.
+const RecordAttempt* own_letter(const LaneOp& op) {
+  const auto* dead = std::get_if<RecordAttempt>(&op);
+  return dead && is_dead_letter(dead->outcome) && !dead->summarise ? dead : nullptr;
+}
+
 }  // namespace
 
 std::vector<std::int64_t> LaneBatch::dead_events(const std::vector<LaneOp>& ops) {
   std::vector<std::int64_t> seqs;
   for (const LaneOp& op : ops) {
-    const auto* dead = std::get_if<RecordAttempt>(&op);
-    if (dead && is_dead_letter(dead->outcome) && !dead->summarise) {
-      seqs.push_back(dead->ref.event_seq);
-    }
+    if (const RecordAttempt* dead = own_letter(op)) seqs.push_back(dead->ref.event_seq);
   }
   return seqs;
 }
@@ -56,8 +59,8 @@ std::vector<std::int64_t> LaneBatch::dead_events(const std::vector<LaneOp>& ops)
 void LaneBatch::dead_letters(const EventIds& ids) {
   DeadColumns columns;
   for (const LaneOp& op : ops_) {
-    const auto* dead = std::get_if<RecordAttempt>(&op);
-    if (!dead || !is_dead_letter(dead->outcome) || dead->summarise) continue;
+    const RecordAttempt* dead = own_letter(op);
+    if (!dead) continue;
     const auto id = ids.find(dead->ref.event_seq);
     columns.add(*dead, id == ids.end() ? Uuid{} : id->second);
   }

@@ -178,9 +178,11 @@ Task<bool> Payloads::read_batch(pg::ConnectionPtr& connection, std::vector<std::
     co_await fetch(*connection, batch);
   } catch (const pg::Error& error) {
     dropped = error.sqlstate == "42P01" && !error.connection_lost;
-    if (!dropped) log::warn("payloads could not be read", {{"error", error.what()}});
-    if (!dropped) connection.reset();
-    if (!dropped) co_return false;
+    if (!dropped) {
+      log::warn("payloads could not be read", {{"error", error.what()}});
+      connection.reset();
+      co_return false;
+    }
   }
   if (!dropped) co_return true;
   const std::size_t before = context_.partitions.all().size();

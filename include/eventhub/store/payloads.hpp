@@ -19,8 +19,6 @@ class Payloads {
   // From the cache, or nullptr.
   EventPtr cached(std::int64_t event_seq);
   std::int64_t bytes() const { return bytes_; }
-  // Bytes of all events that somebody holds, the cache included.
-  std::int64_t bytes_in_use() const { return *in_use_; }
   // Forgets the cache: after a lost session the numbers may mean other events (a restored backup).
   void clear();
   // nullptr: the event does not exist any more. Throws pg::Error when the database cannot be read.
@@ -47,6 +45,7 @@ class Payloads {
   std::unordered_map<std::int64_t, Entry> cache_;
   std::list<std::int64_t> ages_;  // newest first
   std::int64_t bytes_ = 0;
+  // Bytes of all events that somebody holds, the cache included; shared with those events.
   std::shared_ptr<std::int64_t> in_use_ = std::make_shared<std::int64_t>(0);
   std::int64_t largest_ = 0;      // of late
   std::uint64_t generation_ = 0;  // of clear()
