@@ -138,8 +138,7 @@ void Lanes::Impl::erase(Record& record) {
 
 void Lanes::Impl::erase_if_idle(Lane& lane) {
   if (!lane.keyed() || lane.source == Lane::Source::parked) return;
-  if (lane.messages.size || lane.redeliveries.size || lane.busy || lane.loading || lane.ready)
-    return;
+  if (lane.messages.size || lane.redeliveries.size || lane.busy || lane.asked || lane.ready) return;
   drains.erase(&lane);
   lane.share->keyed.erase(*lane.khash);
 }

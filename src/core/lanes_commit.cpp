@@ -136,9 +136,9 @@ void Lanes::Impl::load_record(const LoadedMessage& row, Lane& lane) {
 
 void Lanes::Impl::lane_loaded(const LoadLane& op, const LaneAnswer& answer) {
   Lane* found = find_lane(op.lane);
-  if (!found || !found->loading) return;
+  if (!found || !found->asked) return;
   Lane& lane = *found;
-  lane.loading = false;
+  count_asked(lane, 0);
   if (op.generation != lane.generation) return consider(lane);  // older than an eviction
   bool all = answer.messages.size() < static_cast<std::size_t>(op.limit);
   const Time now = clock.now();

@@ -37,6 +37,8 @@ void Lanes::Impl::forget_shard(ShardState& shard) {
     SubscriberState& state = *share.subscriber;
     state.shares.erase(&share);
     state.records -= share.records;
+    count_asked(share.unordered, 0);
+    for (auto& [khash, lane] : share.keyed) count_asked(lane, 0);
     scans.erase(&share);
     const auto of_share = [&](const Lane* lane) { return lane->share == &share; };
     std::erase_if(state.ready, of_share);
@@ -74,7 +76,7 @@ void Lanes::reset() {
   s.records.clear();
   s.subscriber_states.clear();
   s.shards.clear();
-  s.in_flight = s.careful_in_flight = s.redelivery_records = 0;
+  s.in_flight = s.careful_in_flight = s.redelivery_records = s.asked = 0;
   for (const auto& [sid, ghosts] : s.ghosts_of) s.in_flight += static_cast<std::size_t>(ghosts);
   s.redelivery_after = {};
   s.expiring = s.polling = s.discarding = false;

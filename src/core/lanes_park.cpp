@@ -85,7 +85,7 @@ void Lanes::Impl::spill_share(Share& share, WaitReason why) {
   for (auto at = share.keyed.begin(); at != share.keyed.end();) {
     Lane& lane = at->second;
     const bool idle = !lane.messages.size && !lane.redeliveries.size && !lane.busy && !lane.ready;
-    if (idle && !lane.loading) {
+    if (idle && !lane.asked) {
       set_source(lane, Lane::Source::memory);
       drains.erase(&lane);
       at = share.keyed.erase(at);
@@ -223,30 +223,49 @@ void Lanes::Impl::relieve_memory() {
 
 // ── draining ──
 
+void Lanes::Impl::count_asked(Lane& lane, std::size_t rows) {
+  std::size_t& of_subscriber = lane.share->subscriber->asked;
+  of_subscriber = of_subscriber - lane.asked + rows;
+  asked = asked - lane.asked + rows;
+  lane.asked = rows;
+}
+
+// How many rows a lane may get now. A subscriber drains into its part of memory, what is on its way
+// included: else its lanes would fill memory together and be spilled again. A lane that holds
+// nothing gets a few always, so that nobody is starved by what others left there.
+std::size_t Lanes::Impl::room(const Lane& lane) const {
+  const auto max = static_cast<std::size_t>(config.queue_rows_max);
+  const std::size_t rows = rows_at_once(lane);
+  if (lane.messages.size >= rows / 2) return 0;
+  const auto left = [](std::size_t most, std::size_t used) {
+    return most > used ? most - used : 0;
+  };
+  const SubscriberState& state = *lane.share->subscriber;
+  const std::size_t free = std::min(left(max / 8 * 7, records.size() + asked),
+                                    left(std::max<std::size_t>(max / 8, 8),  //
+                                         state.records + state.asked));
+  if (free >= rows / 4) return std::min(rows, free);
+  return lane.messages.size ? 0 : std::clamp<std::size_t>(max / 1024, 1, rows / 16 + 2);
+}
+
+std::size_t Lanes::Impl::rows_at_once(const Lane& lane) const {
+  const auto rows = static_cast<std::size_t>(config.load_rows);
+  return lane.keyed() ? std::max<std::size_t>(4, rows / 8) : rows;
+}
+
 // Asks for the next parked messages of a lane. False when there is no room or no reason to.
 bool Lanes::Impl::refill(Lane& lane) {
-  const auto max = static_cast<std::size_t>(config.queue_rows_max);
-  if (lane.loading || shards.at(lane.share->shard).releasing || draining) return false;
-  if (lane.share->subscriber->held() && lane.source != Lane::Source::unknown) return false;
+  if (lane.asked || shards.at(lane.share->shard).releasing || draining) return false;
   const bool probe = lane.source == Lane::Source::unknown;
+  if (!probe && lane.share->subscriber->held()) return false;
   if (!probe && lane.rest_due > clock.mono()) return false;
   const Record* first = lane.messages.head;
-  if (!probe && lane.keyed() && first && first->due > clock.mono())
-    return false;  // nor its followers
-  std::size_t rows = static_cast<std::size_t>(config.load_rows);
-  if (lane.keyed()) rows = std::max<std::size_t>(4, rows / 8);
-  if (!probe && lane.messages.size >= rows / 2) return false;
-  // A subscriber drains into its part of memory; a lane that holds nothing gets a few rows always,
-  // so that nobody is starved by what others left there.
-  const bool room = records.size() < max / 8 * 7 &&
-                    lane.share->subscriber->records < std::max<std::size_t>(max / 8, 8);
-  if (!probe && !room) {
-    if (lane.messages.size) return false;
-    rows = lane.keyed() ? 4 : 16;
-  }
-  std::size_t here = lane.messages.size + lane.busy;
-  if (!lane.keyed()) here = lane.share->records;
-  lane.loading = true;
+  const bool waits = !probe && lane.keyed() && first && first->due > clock.mono();
+  if (waits) return false;  // nor may its followers go
+  const std::size_t rows = probe ? rows_at_once(lane) : room(lane);
+  if (rows == 0) return false;
+  const std::size_t here = lane.keyed() ? lane.messages.size + lane.busy : lane.share->records;
+  count_asked(lane, rows);
   ops.emplace_back(LoadLane{lane.id(), static_cast<int>(here + rows), lane.generation, lane.parks});
   return true;
 }

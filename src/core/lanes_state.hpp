@@ -61,8 +61,8 @@ struct Lane {
   RecordList redeliveries;
   std::size_t busy = 0;  // in the air or being recorded
   Source source = Source::memory;
-  bool ready = false;  // in its subscriber's queue
-  bool loading = false;
+  bool ready = false;            // in its subscriber's queue
+  std::size_t asked = 0;         // rows of `parked` on their way here; 0 = no load
   bool rest = false;             // unordered lane: `parked` may hold some that are not here
   Mono rest_due{};               // when the first of those is due
   std::uint32_t generation = 0;  // of evictions; an older load is thrown away
@@ -84,6 +84,7 @@ struct SubscriberState {
   int cap = 1;              // this process's part of max_in_flight
   int expired = 0;          // so far, by this owner
   std::size_t records = 0;  // in memory
+  std::size_t asked = 0;    // of all lanes
   bool listed = false;
   std::deque<Lane*> ready;
   std::set<Share*, ById> shares;
@@ -205,6 +206,9 @@ struct Lanes::Impl {
   bool relieve_once(Mono now, bool at_cap);
   void left_air(Record& record);
   bool refill(Lane& lane);
+  std::size_t room(const Lane& lane) const;
+  std::size_t rows_at_once(const Lane& lane) const;
+  void count_asked(Lane& lane, std::size_t rows);
   void drain();
   void scan(Share& share);
   void set_source(Lane& lane, Lane::Source source);
@@ -234,6 +238,7 @@ struct Lanes::Impl {
   std::size_t in_flight = 0;
   std::size_t careful_in_flight = 0;
   std::size_t redelivery_records = 0;
+  std::size_t asked = 0;          // rows of `parked` on their way
   MessageRef redelivery_after{};  // where the next read of `redeliveries` begins
   std::optional<std::int64_t> expire;
   bool expiring = false, polling = false, discarding = false;

@@ -208,7 +208,8 @@ def wait_ended(database, sid, count, timeout=PATIENCE):
         states = database.states(sid)
         return states if sum(states.values()) >= count and not OPEN & states.keys() else None
     try:
-        return wait_until(ended, timeout, f"{count} messages ended")
+        every = 0.05 if count < 5000 else 1  # counting them takes a while
+        return wait_until(ended, timeout, f"{count} messages ended", every)
     except AssertionError as error:
         raise AssertionError(f"{error}; found {database.states(sid)}") from None
 
