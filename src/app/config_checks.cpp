@@ -5,6 +5,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <stdexcept>
 
+#include "eventhub/http/client.hpp"
 #include "eventhub/http/egress.hpp"
 #include "eventhub/pg/connection.hpp"
 
@@ -36,6 +37,10 @@ std::string wrong_url(const Config& config) {
   return complaint("database.url", [&url] { pg::parse_conninfo(url); });
 }
 
+std::string wrong_dns_servers(const Config& config) {
+  return complaint("webhook.dns_servers", [&] { http::check_dns_servers(config.webhook); });
+}
+
 std::string wrong_ranges(const Config& config) {
   return complaint("egress.allow_cidrs", [&] { const http::EgressPolicy policy(config.egress); });
 }
@@ -52,6 +57,7 @@ std::vector<ConfigCheck> config_checks() {
       {"server.metrics_bind",
        [](const Config& config) { return not_an_address(config.server.metrics_bind); }},
       {"database.url", wrong_url},
+      {"webhook.dns_servers", wrong_dns_servers},
       {"egress.allow_cidrs", wrong_ranges},
       {"egress.ca_file", wrong_ca_file},
   };

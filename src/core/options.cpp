@@ -230,6 +230,10 @@ void add_webhook(std::vector<Option>& table) {
                    "Longest wait a receiver can ask for with Retry-After, in milliseconds."});
   table.push_back({"webhook.dns_timeout_ms", "", in<S, &T::dns_timeout>, 1, 60'000,
                    "Limit for resolving a name, in milliseconds."});
+  table.push_back({"webhook.dns_servers", "", in<S, &T::dns_servers>, 0, 0,
+                   "Name servers that resolve the hosts of webhooks, like "
+                   "10.0.0.2,10.0.0.3:5353,[fd00::2]:5353.",
+                   false, "those of the system"});
 }
 
 void add_egress(std::vector<Option>& table) {

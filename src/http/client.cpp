@@ -38,7 +38,7 @@ Client::Impl::Impl(Executor io, const WebhookConfig& webhook_config,
       tls(egress_config),
       deadlines(executor, clock),
       pool(executor, clock, limits(webhook, options)),
-      resolver(executor, clock, deadlines, webhook.dns_timeout, options.dns_servers) {
+      resolver(executor, clock, deadlines, webhook.dns_timeout, webhook.dns_servers) {
   egress.listens_on(options.own_bind, options.own_port);
 }
 

@@ -6,7 +6,10 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <charconv>
 #include <stdexcept>
+
+#include "eventhub/http/client.hpp"
 
 namespace eventhub::http {
 namespace {
@@ -54,7 +57,45 @@ void append_addresses(const ares_addrinfo* info, int family, CaresChannel::Resul
   }
 }
 
+bool is_port(const std::string& text) {
+  int port = 0;
+  const char* const end = text.data() + text.size();
+  const auto [last, error] = std::from_chars(text.data(), end, port);
+  return error == std::errc{} && last == end && port > 0 && port <= 65'535;
+}
+
+// Stricter than c-ares, which takes port 99999 for 34463 and a comma at the end for nothing.
+bool is_name_server(const std::string& text) {
+  boost::system::error_code error;
+  if (text.find('%') != std::string::npos) return false;  // a zone index, which c-ares cannot read
+  asio::ip::make_address(text, error);
+  if (!error) return true;
+  const auto colon = text.rfind(':');
+  if (colon == std::string::npos || !is_port(text.substr(colon + 1))) return false;
+  const std::string host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']')) {
+    asio::ip::make_address_v6(host.substr(1, host.size() - 2), error);
+  } else {
+    asio::ip::make_address_v4(host, error);
+  }
+  return !error;
+}
+
 }  // namespace
+
+void check_dns_servers(const WebhookConfig& webhook) {
+  const std::string& list = webhook.dns_servers;
+  if (list.empty()) return;
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    const std::string server = list.substr(begin, end - begin);
+    if (!is_name_server(server)) {
+      throw ConfigError("webhook.dns_servers: \"" + server +
+                        "\" is not a name server like 10.0.0.2, 10.0.0.2:5353 or [fd00::2]:5353");
+    }
+    begin = end + 1;
+  }
+}
 
 struct CaresChannel::Watch {
   Watch(const Executor& executor, ares_socket_t socket) : descriptor(executor, socket) {}

@@ -66,6 +66,9 @@ def test_a_password_on_the_command_line_is_refused(flag):
     ([], {"EVENTHUB_ROLES": "api,typo"}, ["typo"]),
     (["--config=/no/such/file.toml"], {}, ["/no/such/file.toml"]),
     ([], {"EVENTHUB_EGRESS_ALLOW_CIDRS": "300.0.0.0/8"}, ["300.0.0.0/8"]),
+    (["--webhook.dns_servers=ns.example.test"], {}, ["webhook.dns_servers", '"ns.example.test"']),
+    ([], {"EVENTHUB_WEBHOOK_DNS_SERVERS": "127.0.0.1:99999"},
+     ["EVENTHUB_WEBHOOK_DNS_SERVERS", '"127.0.0.1:99999"']),
     ([], {"DB_MAX_CONNECTIONS": "1"}, ["DB_MAX_CONNECTIONS"]),
     ([], {"DATABASE_URL": "notaurl"}, ["database.url", "DATABASE_URL"]),
     (["--server.bind=foo"], {}, ["server.bind", '"foo"']),
@@ -84,6 +87,7 @@ def test_a_bad_setting_stops_the_start_and_is_named(command, arguments, env, wor
 
 @pytest.mark.parametrize("section, line, words", [
     ("server", 'bind = "foo"', ["server.bind"]),
+    ("webhook", 'dns_servers = "10.0.0.2,"', ["webhook.dns_servers"]),
     ("egress", 'allow_cidrs = ["10.0.0.0/99"]', ["egress.allow_cidrs", "10.0.0.0/99"]),
     ("egress", 'ca_file = "/no/such.pem"', ["egress.ca_file"]),
     ("database", 'url = "hunter2"', ["database.url"]),

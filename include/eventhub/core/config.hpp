@@ -90,6 +90,7 @@ struct WebhookConfig {
   std::int64_t response_bytes_max = 64 << 10;
   Millis retry_after_max{3'600'000};
   Millis dns_timeout{5'000};
+  std::string dns_servers;  // "10.0.0.2,[fd00::2]:5353"; empty: the system's
 };
 
 struct EgressConfig {

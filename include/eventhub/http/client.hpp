@@ -12,7 +12,6 @@
 namespace eventhub::http {
 
 struct ClientOptions {
-  std::string dns_servers;  // "127.0.0.1:5353,…"; empty = the system's
   std::size_t idle_connections_max = 1024;
   std::string own_bind;        // where this process listens, see EgressPolicy::listens_on
   std::uint16_t own_port = 0;  // 0: nowhere
@@ -50,5 +49,8 @@ class Client {
   struct Impl;
   std::shared_ptr<Impl> impl_;
 };
+
+// Throws ConfigError when webhook.dns_servers is neither empty nor a list of name servers.
+void check_dns_servers(const WebhookConfig& webhook);
 
 }  // namespace eventhub::http

@@ -31,7 +31,7 @@ TEST_CASE("a name is looked up once while its answer lives") {
   ClientWorld world;
   WebhookImposter sink;
   DnsImposter dns([](const std::string&) { return addresses({"127.0.0.1"}); });
-  world.options.dns_servers = dns.servers();
+  world.webhook.dns_servers = dns.servers();
   world.webhook.connections_per_origin_max = 8;
   Batch batch(world);
   sink.always(Reply::with(200).after(50ms));
@@ -48,7 +48,7 @@ TEST_CASE("an answer is asked for again when its TTL is over") {
   world.webhook.idle = 1ms;  // a new connection every time
   WebhookImposter sink;
   DnsImposter dns([](const std::string&) { return addresses({"127.0.0.1"}, 1); });
-  world.options.dns_servers = dns.servers();
+  world.webhook.dns_servers = dns.servers();
   CHECK(world.post(url("a.example.test", sink)).status == 200);
   world.work(20ms);
   CHECK(world.post(url("a.example.test", sink)).status == 200);
@@ -68,7 +68,7 @@ TEST_CASE("names that do not resolve are network errors with a reason") {
     if (name == "empty.test") return addresses({});
     return std::nullopt;
   });
-  world.options.dns_servers = dns.servers();
+  world.webhook.dns_servers = dns.servers();
   struct Row {
     std::string host, error;
   };
@@ -91,7 +91,7 @@ TEST_CASE("a failure is not asked for again within a second") {
   ClientWorld world;
   WebhookImposter sink;
   DnsImposter dns([](const std::string&) { return failure(3); });
-  world.options.dns_servers = dns.servers();
+  world.webhook.dns_servers = dns.servers();
   world.post(url("nx.test", sink));
   const int asked = dns.questions("nx.test");
   CHECK(asked >= 1);
@@ -104,7 +104,7 @@ TEST_CASE("the deadline of the attempt covers the look-up") {
   world.timeout = 200ms;
   WebhookImposter sink;
   DnsImposter dns([](const std::string&) { return std::nullopt; });
-  world.options.dns_servers = dns.servers();
+  world.webhook.dns_servers = dns.servers();
   const AttemptResult result = world.post(url("silent.test", sink));
   CHECK(result.kind == Kind::timeout);
   CHECK(result.error == "timed out after 200 ms, resolving the name");
@@ -120,7 +120,7 @@ TEST_CASE("a dead zone of a hundred names delays nobody else") {
     if (name.ends_with(".dead.test")) return std::nullopt;
     return addresses({"127.0.0.1"});
   });
-  world.options.dns_servers = dns.servers();
+  world.webhook.dns_servers = dns.servers();
   Batch batch(world);
   for (int i = 0; i < 100; ++i) batch.add(url("h" + std::to_string(i) + ".dead.test", sink));
   for (int i = 0; i < 10; ++i) batch.add(url("h" + std::to_string(i) + ".alive.test", sink));
@@ -140,7 +140,7 @@ TEST_CASE("a queued name of a slow zone gets its turn") {
   ClientWorld world;
   WebhookImposter sink;
   DnsImposter dns([](const std::string&) { return addresses({"127.0.0.1"}); });
-  world.options.dns_servers = dns.servers();
+  world.webhook.dns_servers = dns.servers();
   Batch batch(world);
   for (int i = 0; i < 80; ++i) batch.add(url("h" + std::to_string(i) + ".many.test", sink));
   batch.finish();
@@ -152,7 +152,7 @@ TEST_CASE("names that resolve to private addresses are refused") {
   world.egress.allow_cidrs = {};
   WebhookImposter sink;
   DnsImposter dns([](const std::string&) { return addresses({"127.0.0.1", "10.0.0.1"}); });
-  world.options.dns_servers = dns.servers();
+  world.webhook.dns_servers = dns.servers();
   const AttemptResult result = world.post(url("rebind.test", sink));
   CHECK(result.kind == Kind::refused);
   CHECK(result.error.starts_with("rebind.test resolves to 127.0.0.1 is a loopback address"));
@@ -167,7 +167,7 @@ TEST_CASE("of several addresses the first allowed one that answers is taken") {
   DnsImposter dns([](const std::string&) {
     return addresses({"10.1.1.1", "127.0.0.9", "127.0.0.1", "192.168.0.1"});
   });
-  world.options.dns_servers = dns.servers();
+  world.webhook.dns_servers = dns.servers();
   CHECK(world.post(url("several.test", sink)).status == 200);
   CHECK(sink.connections() == 1);
 }
@@ -181,7 +181,7 @@ TEST_CASE("long answers are read, over TCP when the server says so") {
     reply.only_over_tcp = name == "huge.test";
     return reply;
   });
-  world.options.dns_servers = dns.servers();
+  world.webhook.dns_servers = dns.servers();
   CHECK(world.post(url("long.test", sink)).status == 200);
   CHECK(world.post(url("huge.test", sink)).status == 200);
 }
@@ -190,7 +190,7 @@ TEST_CASE("localhost needs no name server") {
   ClientWorld world;
   WebhookImposter sink;
   DnsImposter dns([](const std::string&) { return failure(2); });
-  world.options.dns_servers = dns.servers();
+  world.webhook.dns_servers = dns.servers();
   CHECK(world.post(url("localhost", sink)).status == 200);
   CHECK(dns.questions("localhost") == 0);
 }

@@ -32,14 +32,13 @@ class ClientWorld {
   // Settings are read when the client is first used.
   WebhookConfig webhook;
   EgressConfig egress;
-  http::ClientOptions options;
   Millis timeout = 3s;
   std::string body = R"({"n":1})";
   std::string headers = "Content-Type: application/json\r\n";
 
   http::Client& client() {
     if (!client_) {
-      client_.emplace(io.get_executor(), webhook, egress, clock, metrics, options);
+      client_.emplace(io.get_executor(), webhook, egress, clock, metrics);
     }
     return *client_;
   }
