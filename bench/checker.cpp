@@ -47,6 +47,7 @@ class Judge {
 
   void take_posts() {
     verdict_.posted = logs_.posts.size();
+    verdict_.idle = shape_.idle;
     posts_.reserve(logs_.posts.size());
     for (const Post& post : logs_.posts) {
       posts_.emplace(post.number, &post);
@@ -54,9 +55,11 @@ class Judge {
       verdict_.refused += post.refused();
       verdict_.failed += post.status >= 500;
       verdict_.unanswered += post.status == 0;
-      if (post.accepted()) verdict_.expected += shape_.kinds.at(post.kind).count;
+      if (must_come(post)) verdict_.expected += shape_.kinds.at(post.kind).count;
     }
   }
+
+  static bool must_come(const Post& post) { return post.accepted() && !post.optional; }
 
   void take_receipts() {
     verdict_.deliveries = logs_.receipts.size();
@@ -94,13 +97,14 @@ class Judge {
       const Match& first = matches_[i];
       std::uint64_t delivered = 0;
       for (end = i; end < matches_.size() && same_message(first, matches_[end]); ++end) {
-        const bool counts = matches_[end].delivered() || shape_.at_most_once;
+        const bool counts = (matches_[end].delivered() || shape_.at_most_once) &&
+                            !shape_.bystander(first.receipt->subscriber);
         if (counts && ++delivered > 1) report(Fault::duplicate, matches_[end], "sent again");
         if (matches_[end].receipt->message_id != first.receipt->message_id) {
           report(Fault::altered, matches_[end], "its X-Message-Id changed");
         }
       }
-      if (delivered > 0 && first.post->accepted()) ++found, firsts.push_back(&first);
+      if (delivered > 0 && must_come(*first.post)) ++found, firsts.push_back(&first);
     }
     if (found < verdict_.expected) find_lost(firsts);
   }
@@ -119,7 +123,7 @@ class Judge {
       subscribers[match->post->number].push_back(match->receipt->subscriber);
     }
     for (const Post& post : logs_.posts) {
-      if (!post.accepted()) continue;
+      if (!must_come(post)) continue;
       const auto& got = subscribers[post.number];
       const Shape::Range range = shape_.kinds.at(post.kind);
       for (std::uint32_t s = range.first; s < range.first + range.count; ++s) {

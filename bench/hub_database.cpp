@@ -12,10 +12,10 @@ namespace {
 constexpr std::string_view kCreator = "eventhub_bench";
 
 std::string row(const Shape& shape, std::uint8_t kind, std::uint32_t subscriber,
-                std::uint16_t port) {
+                const std::string& url) {
   const bool ordered = shape.ordered(subscriber);
-  return fmt::format("('bench {0}', '{1}', 'http://127.0.0.1:{2}/s/{0}', '{3}', {4}, {5}, '{6}')",
-                     subscriber, pattern(shape, kind, subscriber), port,
+  return fmt::format("('bench {}', '{}', '{}', '{}', {}, {}, '{}')", subscriber,
+                     pattern(shape, kind, subscriber), url,
                      shape.at_most_once ? "at_most_once" : "at_least_once", ordered,
                      ordered ? "'organization_id'" : "NULL", kCreator);
 }
@@ -57,10 +57,20 @@ void HubDatabase::subscribe(const Shape& shape, const std::vector<std::uint16_t>
     for (std::uint32_t i = 0; i < shape.kinds[kind].count; ++i, ++subscriber) {
       if (subscriber > 0) sql += ", ";
       sql +=
-          row(shape, static_cast<std::uint8_t>(kind), subscriber, ports[subscriber % ports.size()]);
+          row(shape, static_cast<std::uint8_t>(kind), subscriber, receiver_url(ports, subscriber));
     }
   }
-  query(sql);
+  const auto made = query(sql + " RETURNING sid");
+  first_sid_ = std::stoll(made.front().at(0));
+  last_sid_ = std::stoll(made.back().at(0));
+}
+
+void HubDatabase::add_subscriber(std::uint32_t number, const std::vector<std::string>& types,
+                                 const std::string& url) {
+  query(fmt::format(
+      "INSERT INTO subscribers (name, event_types, webhook_url, retry_limit, "
+      "retry_backoff_seconds, created_by) VALUES ('bench {}', '{{{}}}', '{}', 100, '{{60}}', '{}')",
+      number, fmt::join(types, ","), url, kCreator));
 }
 
 void HubDatabase::unsubscribe() {
@@ -75,13 +85,41 @@ HubDatabase::Counters HubDatabase::counters() {
   return {std::stoll(rows.at(0).at(0)), std::stoll(rows[0].at(1)), std::stoll(rows[0].at(2))};
 }
 
-HubDatabase::Progress HubDatabase::progress() {
-  const auto rows = query(
-      "SELECT (SELECT count(*) FROM messages),"
-      " (SELECT count(*) FROM delivery_attempts WHERE outcome_name(outcome) NOT IN"
-      "   ('retry', 'started')),"
-      " (SELECT count(*) FROM dead_letter_queue)");
-  return {std::stoll(rows.at(0).at(0)), std::stoll(rows[0].at(1)), std::stoll(rows[0].at(2))};
+std::int64_t HubDatabase::last_event() {
+  return number("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM event_seq");
+}
+
+// The bound is in the text, so that only partitions from there on are read.
+std::int64_t HubDatabase::ended(std::int64_t after_event) {
+  return number(fmt::format(
+      "SELECT count(*) FROM delivery_attempts WHERE event_seq > {} AND sid BETWEEN {} AND {} "
+      "AND outcome_name(outcome) NOT IN ('retry', 'started')",
+      after_event, first_sid_, last_sid_));
+}
+
+void HubDatabase::execute(const std::string& sql) {
+  query(sql);
+}
+
+std::int64_t HubDatabase::number(const std::string& sql) {
+  const auto rows = query(sql);
+  if (rows.empty() || rows[0].empty() || rows[0][0].empty()) {
+    throw std::runtime_error("the database answered no number: " + sql);
+  }
+  return std::stoll(rows[0][0]);
+}
+
+void HubDatabase::hold_transaction() {
+  query("SET idle_in_transaction_session_timeout = 0");
+  query("BEGIN ISOLATION LEVEL REPEATABLE READ");
+  query("SELECT pg_current_xact_id(), count(*) FROM subscribers");
+}
+
+void HubDatabase::end_transaction() {
+  if (PQtransactionStatus(connection_.get()) != PQTRANS_INTRANS) {
+    throw std::runtime_error("the open transaction had ended early");
+  }
+  query("COMMIT");
 }
 
 std::vector<std::pair<std::string, std::string>> HubDatabase::settings() {
@@ -97,6 +135,14 @@ std::vector<std::pair<std::string, std::string>> HubDatabase::settings() {
 
 pid_t HubDatabase::backend() const {
   return PQbackendPID(connection_.get());
+}
+
+std::string receiver_url(const std::vector<std::uint16_t>& ports, std::uint32_t subscriber) {
+  return fmt::format("http://127.0.0.1:{}/s/{}", ports[subscriber % ports.size()], subscriber);
+}
+
+void checkpoint(const std::string& conninfo) {
+  HubDatabase(conninfo).execute("CHECKPOINT");
 }
 
 }  // namespace eventhub::bench

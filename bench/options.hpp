@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bench/checker.hpp"
+#include "bench/disturb.hpp"
 #include "bench/producer.hpp"
 #include "bench/shape.hpp"
 #include "eventhub/core/time.hpp"
@@ -17,11 +18,13 @@ struct Options {
   std::string scenario;
   Load load;
   Shape shape;
+  DisturbPlan disturb;
   double warmup_seconds = 2;
   Millis sink_delay{0};
   std::uint32_t origins = 10;     // the sink's ports: different receivers to the hub
   double drain_seconds_max = 20;  // without progress; what is missing then is lost
   std::string database;           // libpq connection string
+  std::string admin;              // … of somebody who may CHECKPOINT; empty: there are none
   std::vector<pid_t> hub_pids;
   std::string logs = ".";                 // directory for the logs of producer and sink
   std::string json;                       // file for the result

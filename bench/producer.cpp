@@ -69,7 +69,7 @@ class Producer {
     }
     spawn(io_.get_executor(), "watch", watch(), stop_on_error());
     if (load_.closed) {
-      for (std::uint32_t i = 0; i < load_.connections; ++i) begin(now_ns());
+      for (std::uint32_t i = 0; i < load_.connections && wants_more(); ++i) begin(now_ns());
     } else {
       spawn(io_.get_executor(), "arrive", arrive(), stop_on_error());
     }
@@ -106,11 +106,13 @@ class Producer {
     stop_when_done();
   }
 
+  bool wants_more() const { return load_.events == 0 || made_ < load_.events; }
+
   // Closed loop, after an answer.
   void next() {
     if (!load_.closed) return;
     const std::int64_t now = now_ns();
-    if (now < end_) {
+    if (now < end_ && wants_more()) {
       begin(now);
     } else {
       all_made_ = true;
@@ -122,7 +124,12 @@ class Producer {
     post.intended = intended;
     post.number = load_.first_number + made_++;
     post.kind = shape_.kind_of(post.number);
-    post.measured = load_.measured;
+    post.part = load_.part;
+    post.optional = load_.optional;
+    if (load_.one_key) {
+      post.key = load_.first_key;
+      post.counter = static_cast<std::uint32_t>(made_ - 1);
+    }
     if (keys_.empty()) {
       ready_.push_back(post);
     } else {
@@ -185,7 +192,7 @@ class Producer {
     post.event_id = answer.event_id.value_or(Uuid{});
     log_.add(post);
     ++done_;
-    if (post.key != kNoKey) release(keys_[post.key - load_.first_key]);
+    if (!keys_.empty()) release(keys_[post.key - load_.first_key]);
     next();
   }
 

@@ -27,8 +27,9 @@ struct Post {
   std::uint32_t counter = 0;  // of its key, in the order of sending
   std::uint16_t status = 0;   // 0: no answer
   std::uint8_t kind = 0;      // which event type
-  std::uint8_t measured = 0;  // 0: warm-up
-  std::uint8_t unused[4] = {};
+  std::uint8_t part = 0;      // of the run, from 1; 0: not measured
+  std::uint8_t optional = 0;  // nobody has to get it
+  std::uint8_t unused[3] = {};
 
   bool accepted() const { return status >= 200 && status < 300; }
   // A 4xx says that nothing was stored; anything else but a 2xx leaves it open.

@@ -13,8 +13,9 @@ namespace eventhub::bench {
 // What was measured between the two readings of all clocks.
 struct Measured {
   std::int64_t hub_cpu = 0, postgres_cpu = 0, producer_cpu = 0, sink_cpu = 0;  // ns
-  std::int64_t other_cpu = 0;  // what else the machine did
-  std::int64_t wall = 0;       // ns, the drain included
+  std::int64_t other_cpu = 0;        // what else the machine did
+  std::int64_t wall = 0;             // ns, the drain included
+  std::int64_t hub_peak_memory = 0;  // bytes resident, the largest of the hub's processes
   HubDatabase::Counters database;
   std::int64_t committed_after = 0;  // ns from the last answer until every result was in a table
   std::vector<std::pair<std::string, std::string>> settings;
@@ -37,12 +38,30 @@ struct Report {
   // What is given per event
   double hub_us = 0, postgres_us = 0, producer_us = 0, sink_us = 0;
   double wal_bytes = 0, commits = 0, transactions = 0;
-  double other_cores = 0;  // mean CPUs busy with something else
+  // Mean CPUs busy: with an idle hub this is all there is
+  double hub_cores = 0, postgres_cores = 0, other_cores = 0;
 };
-Report make_report(const Logs& logs, const Verdict& verdict, const Measured& measured);
+// `part` of the run: what its posts say.
+Report make_report(const Logs& logs, const Shape& shape, const Verdict& verdict,
+                   const Measured& measured, std::uint8_t part);
+
+// What a disturbed half is compared with.
+struct Comparison {
+  Report undisturbed;
+  double prepared_seconds = 0;  // how long it took to set up what disturbs
+};
+struct Ratio {
+  const char* name;       // in JSON
+  const char* text;       // for people
+  double before, during;  // undisturbed, disturbed
+  double ratio() const { return before > 0 ? during / before : 0; }
+};
+std::vector<Ratio> ratios(const Report& undisturbed, const Report& disturbed);
 
 std::string verdict_text(const Verdict& verdict);
 std::string table(const Report& report);
-std::string json(const Options& options, const Report& report);
+std::string table(const std::vector<Ratio>& ratios);
+// Without a comparison `report` is the run; with one it is the disturbed half.
+std::string json(const Options& options, const Report& report, const Comparison* comparison);
 
 }  // namespace eventhub::bench

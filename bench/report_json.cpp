@@ -78,23 +78,14 @@ std::string load_of(const Options& options) {
   object.add("keys", options.load.keys).add("idempotency", options.load.idempotency);
   object.add("payload_bytes", options.shape.payload_bytes);
   object.add("subscribers", options.shape.subscribers());
-  object.text("order", to_string(options.shape.order));
+  object.text("order", to_string(options.shape.order)).add("idle", options.shape.idle);
   object.add("at_most_once", options.shape.at_most_once);
   object.add("sink_delay_ms", options.sink_delay.count()).add("origins", options.origins);
   return object.str();
 }
 
-}  // namespace
-
-std::string json(const Options& options, const Report& report) {
-  Object settings;
-  for (const auto& [name, value] : report.measured.settings) settings.text(name, value);
-  const char* commit = std::getenv("EVENTHUB_COMMIT");
-  Object object;
-  object.text("scenario", options.scenario).text("version", EVENTHUB_VERSION);
-  object.text("commit", commit != nullptr ? commit : "").text("command", options.command);
-  object.raw("machine", machine()).raw("postgresql", settings.str());
-  object.raw("load", load_of(options)).raw("check", of(report.verdict));
+void add_numbers(Object& object, const Report& report) {
+  const Measured& measured = report.measured;
   object.add("events", report.events).add("webhooks", report.deliveries);
   object.add("events_per_second", report.events_per_second);
   object.add("webhooks_per_second", report.deliveries_per_second);
@@ -104,11 +95,61 @@ std::string json(const Options& options, const Report& report) {
   object.add("postgresql_us_per_event", report.postgres_us);
   object.add("producer_us_per_event", report.producer_us);
   object.add("receiver_us_per_event", report.sink_us);
+  object.add("hub_cpu_percent", 100 * report.hub_cores);
+  object.add("postgresql_cpu_percent", 100 * report.postgres_cores);
   object.add("other_cpus", report.other_cores);
-  object.add("wal_bytes_per_event", report.wal_bytes).add("commits_per_event", report.commits);
+  object.add("hub_peak_rss_mib", static_cast<double>(measured.hub_peak_memory) / (1 << 20));
+  object.add("wal_bytes_per_event", report.wal_bytes).add("wal_bytes", measured.database.wal_bytes);
+  object.add("commits_per_event", report.commits);
   object.add("transactions_per_event", report.transactions);
   object.add("last_webhook_after_s", report.received_after);
-  object.add("committed_after_s", static_cast<double>(report.measured.committed_after) / 1e9);
+  object.add("committed_after_s", static_cast<double>(measured.committed_after) / 1e9);
+  object.add("measured_s", static_cast<double>(measured.wall) / 1e9);
+}
+
+std::string of(const DisturbPlan& plan) {
+  Object object;
+  object.text("kind", to_string(plan.kind)).text("about", plan.describe());
+  for (const char* name : {"rows", "partitions", "slow-ms"}) {
+    if (!has_parameter(plan.kind, name)) continue;
+    const std::string_view wanted = name;
+    object.add(wanted, wanted == "rows"         ? plan.rows
+                       : wanted == "partitions" ? std::int64_t{plan.partitions}
+                                                : std::int64_t{plan.slow.count()});
+  }
+  return object.str();
+}
+
+std::string of(const std::vector<Ratio>& ratios) {
+  Object object;
+  for (const Ratio& row : ratios) {
+    Object one;
+    one.add("undisturbed", row.before).add("disturbed", row.during).add("ratio", row.ratio());
+    object.raw(row.name, one.str());
+  }
+  return object.str();
+}
+
+}  // namespace
+
+std::string json(const Options& options, const Report& report, const Comparison* comparison) {
+  Object settings;
+  for (const auto& [name, value] : report.measured.settings) settings.text(name, value);
+  const char* commit = std::getenv("EVENTHUB_COMMIT");
+  Object object;
+  object.text("scenario", options.scenario).text("version", EVENTHUB_VERSION);
+  object.text("commit", commit != nullptr ? commit : "").text("command", options.command);
+  object.raw("machine", machine()).raw("postgresql", settings.str());
+  object.raw("load", load_of(options)).raw("check", of(report.verdict));
+  add_numbers(object, report);
+  if (comparison != nullptr) {
+    Object undisturbed;
+    add_numbers(undisturbed, comparison->undisturbed);
+    object.raw("disturb", of(options.disturb));
+    object.add("prepared_s", comparison->prepared_seconds);
+    object.raw("undisturbed", undisturbed.str());
+    object.raw("comparison", of(ratios(comparison->undisturbed, report)));
+  }
   return object.str() + "\n";
 }
 

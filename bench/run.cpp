@@ -1,24 +1,19 @@
-// One run: the sink and the producer in processes of their own, so that their CPU time can be told
-// apart; readings of all clocks before the load and after the drain; then the check of the logs.
+// One run: the sink and the producer in processes of their own; readings of all clocks before the
+// load and after the drain, once or (with a disturbance) twice; then the check of the logs.
 #include "bench/run.hpp"
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdio>
 #include <filesystem>
-#include <functional>
-#include <new>
 
 #include "bench/breaks.hpp"
 #include "bench/cpu.hpp"
+#include "bench/disturb.hpp"
+#include "bench/memory.hpp"
+#include "bench/process.hpp"
 #include "bench/report.hpp"
 #include "bench/sink.hpp"
 
@@ -26,66 +21,19 @@ namespace eventhub::bench {
 namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
-constexpr std::uint64_t kWarmUpNumbers = std::uint64_t{1} << 40;
-
-using Counter = std::atomic<std::uint64_t>;
-
-Counter* shared_counter() {
-  void* page =
-      ::mmap(nullptr, sizeof(Counter), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) throw std::runtime_error("no shared memory");
-  return new (page) Counter(0);
-}
-
-// A function in a process of its own, which does not outlive us.
-class Child {
- public:
-  Child(const char* name, const std::function<void()>& work) : name_(name) {
-    const pid_t parent = ::getpid();
-    std::fflush(nullptr);
-    pid_ = ::fork();
-    if (pid_ < 0) throw std::runtime_error("cannot fork");
-    if (pid_ > 0) return;
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    int code = ::getppid() == parent ? 0 : 1;
-    try {
-      if (code == 0) work();
-    } catch (const std::exception& error) {
-      fmt::print(stderr, "{}: {}\n", name, error.what());
-      code = 1;
-    }
-    std::fflush(nullptr);
-    ::_exit(code);
-  }
-  ~Child() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-
-  pid_t pid() const { return pid_; }
-  void terminate() const { ::kill(pid_, SIGTERM); }
-  // Waits for its end; its CPU time in ns. Throws when it failed.
-  std::int64_t wait() {
-    int status = 0;
-    rusage usage{};
-    ::wait4(pid_, &status, 0, &usage);
-    pid_ = 0;
-    if (status != 0) throw std::runtime_error(std::string("the ") + name_ + " failed");
-    const auto ns = [](const timeval& t) { return t.tv_sec * kSecond + t.tv_usec * 1000; };
-    return ns(usage.ru_utime) + ns(usage.ru_stime);
-  }
-
- private:
-  const char* name_;
-  pid_t pid_ = 0;
-};
+// Every stretch of load has numbers and keys of its own.
+constexpr std::uint64_t kNumbersOfPart = std::uint64_t{1} << 40;
+constexpr std::uint64_t kWarmUpNumbers = kNumbersOfPart / 2;
 
 struct Reading {
   std::int64_t time = 0, hub = 0, postgres = 0, sink = 0, busy = 0;
   HubDatabase::Counters database;
+};
+
+// What was measured, by part.
+struct Parts {
+  std::vector<Measured> measured;
+  double prepared_seconds = 0;
 };
 
 class Run {
@@ -98,34 +46,48 @@ class Run {
         sink_("receiver", [this] { receive(); }),
         database_(options.database) {}
 
-  Measured go() {
+  Parts go() {
     std::vector<std::uint16_t> ports;
     for (const Listener& listener : listeners_) ports.push_back(listener.port);
     database_.subscribe(options_.shape, ports);
-    began_with_ = database_.progress();
-    if (options_.warmup_seconds > 0) warm_up();
-    fmt::print("{}: {}\n", options_.scenario.empty() ? "load" : options_.scenario, describe());
-    const Reading before = read();
-    const std::int64_t producer_cpu = load(options_.load);
-    const std::int64_t answered = now_ns();
-    const std::int64_t committed = drain();
-    const Reading after = read();
+    const bool twice = options_.disturb.kind != Disturb::none;
+    Disturbance disturbance(options_.disturb,
+                            {database_, options_.database, options_.shape, ports,
+                             [this](const Load& load) { post(load); },
+                             [](std::string_view what) { say(fmt::format("  {}\n", what)); }});
+    say(fmt::format("{}: {}\n", options_.scenario.empty() ? "load" : options_.scenario,
+                    describe()));
+    Parts parts;
+    parts.measured.push_back(measure(options_.load, 1));
+    if (twice) {
+      say(fmt::format("again with {}\n", options_.disturb.describe()));
+      const std::int64_t begun = now_ns();
+      disturbance.prepare();
+      parts.prepared_seconds = static_cast<double>(now_ns() - begun) / kSecond;
+      Load load = options_.load;
+      disturbance.change(load);
+      parts.measured.push_back(measure(load, 2));
+      disturbance.verify();
+    }
     sink_.terminate();
     sink_.wait();
-    database_.unsubscribe();
-    Measured measured = difference(before, after);
-    measured.producer_cpu = producer_cpu;
-    measured.other_cpu -= producer_cpu;
-    measured.committed_after = committed - answered;
-    measured.settings = database_.settings();
-    return measured;
+    // Deleting the subscriber of a large backlog would set the hub to work when nobody looks.
+    if (!twice) database_.unsubscribe();
+    return parts;
   }
 
  private:
+  static void say(const std::string& text) {
+    fmt::print("{}", text);
+    std::fflush(stdout);
+  }
+
   std::string describe() const {
-    const std::string load =
-        options_.load.closed ? fmt::format("{} connections, closed loop", options_.load.connections)
-                             : fmt::format("{} events/s", options_.load.rate);
+    std::string load = fmt::format("{} events/s", options_.load.rate);
+    if (options_.shape.idle) load = "no events";
+    if (options_.load.closed) {
+      load = fmt::format("{} connections, closed loop", options_.load.connections);
+    }
     return fmt::format("{} for {} s, {} bytes, {} subscribers, order {}", load,
                        options_.load.seconds, options_.shape.payload_bytes,
                        options_.shape.subscribers(), to_string(options_.shape.order));
@@ -136,54 +98,95 @@ class Run {
     plan.listeners = listeners_;
     plan.payload_bytes = options_.shape.payload_bytes;
     plan.delay = options_.sink_delay;
+    plan.bystanders_from = options_.shape.subscribers();
+    plan.bystander_delay = options_.disturb.slow;
+    plan.refused_key = kBlockedKey;
     plan.log_file = receipts_file(options_.logs);
     plan.answered = answered_;
     run_sink(plan);
   }
 
-  // Its events have numbers and keys of their own; they are checked, but not timed.
-  void warm_up() {
-    Load load = options_.load;
+  Measured measure(Load load, std::uint8_t part) {
+    load.part = part;
+    load.first_number = kNumbersOfPart * (part - 1u);
+    load.first_key = 2 * load.keys * (part - 1u);
+    // Both halves begin alike: PostgreSQL writes whole pages at their first change after this.
+    if (options_.disturb.kind != Disturb::none && !options_.admin.empty()) {
+      checkpoint(options_.admin);
+    }
+    begin_counting();
+    if (options_.warmup_seconds > 0) warm_up(load);
+    for (const pid_t pid : options_.hub_pids) forget_peak_memory(pid);
+    const Reading before = read();
+    const std::int64_t producer_cpu = options_.shape.idle ? be_idle(load) : post(load);
+    const std::int64_t answered = now_ns();
+    const std::int64_t committed = drain();
+    Measured measured = difference(before, read());
+    measured.producer_cpu = producer_cpu;
+    measured.other_cpu -= producer_cpu;
+    measured.committed_after = committed - answered;
+    measured.settings = database_.settings();
+    for (const pid_t pid : options_.hub_pids) {
+      measured.hub_peak_memory = std::max(measured.hub_peak_memory, peak_memory(pid));
+    }
+    return measured;
+  }
+
+  // Its events are checked, but not timed.
+  void warm_up(Load load) {
     load.seconds = options_.warmup_seconds;
-    load.measured = false;
-    load.first_number = kWarmUpNumbers;
-    load.first_key = options_.load.keys;
-    this->load(load);
+    load.part = 0;
+    load.first_number += kWarmUpNumbers;
+    load.first_key += options_.load.keys;
+    post(load);
     drain();
   }
 
-  std::int64_t load(Load load) {
+  // Answers the CPU time of the producer.
+  std::int64_t post(Load load) {
+    load.port = options_.load.port;
+    load.connections = options_.load.connections;
     load.run = fmt::format("bench-{}", ::getpid());
     const std::string log = posts_file(options_.logs);
     Child producer("producer", [this, &load, &log] { produce(load, options_.shape, log); });
     return producer.wait();
   }
 
-  std::uint64_t expected() const {
+  static std::int64_t be_idle(const Load& load) {
+    ::poll(nullptr, 0, static_cast<int>(load.seconds * 1'000));
+    return 0;
+  }
+
+  std::uint64_t posted_deliveries() const {
     std::uint64_t count = 0;
     std::ifstream file(posts_file(options_.logs), std::ios::binary);
     for (Post post; file.read(reinterpret_cast<char*>(&post), sizeof post);) {
-      if (post.accepted()) count += options_.shape.kinds.at(post.kind).count;
+      if (post.accepted() && !post.optional) count += options_.shape.kinds.at(post.kind).count;
     }
     return count;
+  }
+
+  // What is there already is not waited for.
+  void begin_counting() {
+    first_event_ = database_.last_event();
+    expected_before_ = posted_deliveries();
+    answered_before_ = answered_->load();
   }
 
   // Waits until the receiver got everything and every result is in the tables, or nothing moves
   // any more. Returns when it was first seen to be so. Counting costs PostgreSQL more than it is
   // worth while there is still much to come, so the receiver is asked first.
   std::int64_t drain() {
-    const std::uint64_t wanted = expected();
-    std::uint64_t seen = answered_->load();
-    std::int64_t moved = now_ns();
+    const std::uint64_t wanted = posted_deliveries() - expected_before_;
+    std::uint64_t seen = 0;
     std::int64_t ended = 0;
+    std::int64_t moved = now_ns();
     while (true) {
       const std::int64_t now = now_ns();
-      const std::uint64_t answered = answered_->load();
+      const std::uint64_t answered = answered_->load() - answered_before_;
       if (answered != seen) moved = now;
-      const bool still = now - moved > kSecond;
-      if (answered >= wanted || still) {
-        const HubDatabase::Progress progress = database_.progress();
-        const std::int64_t done = progress.ended - began_with_.ended;
+      if (answered >= wanted || answered == seen) {
+        const std::int64_t done = database_.ended(first_event_);
         if (done >= static_cast<std::int64_t>(wanted)) return now;
         if (done != ended) moved = now;
         ended = done;
@@ -234,7 +237,8 @@ class Run {
   const std::vector<Listener> listeners_;
   Child sink_;
   HubDatabase database_;
-  HubDatabase::Progress began_with_;
+  std::int64_t first_event_ = 0;
+  std::uint64_t expected_before_ = 0, answered_before_ = 0;
 };
 
 int exit_code(const Verdict& verdict) {
@@ -251,30 +255,51 @@ int check_logs(const Options& options) {
   return exit_code(verdict);
 }
 
+// What was there before this run must not be judged with it.
+void begin_logs(const Options& options) {
+  std::filesystem::create_directories(options.logs);
+  for (const std::string& log : {posts_file(options.logs), receipts_file(options.logs)}) {
+    std::ofstream(log, std::ios::trunc);
+  }
+  save(options.shape, shape_file(options.logs));
+}
+
+void print(const Options& options, const std::vector<Report>& reports) {
+  if (reports.size() == 1) return fmt::print("{}\n", table(reports[0]));
+  fmt::print("\nundisturbed\n{}\nwith {}\n{}\n{}\n", table(reports[0]), options.disturb.describe(),
+             table(reports[1]), table(ratios(reports[0], reports[1])));
+}
+
+void write_json(const Options& options, const std::vector<Report>& reports,
+                double prepared_seconds) {
+  const Comparison comparison{reports.front(), prepared_seconds};
+  std::ofstream file(options.json, std::ios::trunc);
+  file << json(options, reports.back(), reports.size() > 1 ? &comparison : nullptr);
+  if (!file.flush()) throw std::runtime_error("cannot write " + options.json);
+}
+
 }  // namespace
 
 int run(const Options& options) {
   if (options.check_only) return check_logs(options);
-  std::filesystem::create_directories(options.logs);
-  for (const std::string& old : {posts_file(options.logs), receipts_file(options.logs)}) {
-    std::filesystem::remove(old);
-  }
-  save(options.shape, shape_file(options.logs));
-  Measured measured;
+  begin_logs(options);
+  Parts parts;
   {
     Run run(options);
-    measured = run.go();
+    parts = run.go();
   }
   Logs logs = read_logs(options.logs);
   if (options.break_log) break_logs(*options.break_log, options.shape, logs);
-  const Report report = make_report(logs, check(options.shape, logs), measured);
-  fmt::print("{}\n{}", table(report), verdict_text(report.verdict));
-  if (!options.json.empty()) {
-    std::ofstream file(options.json, std::ios::trunc);
-    file << json(options, report);
-    if (!file.flush()) throw std::runtime_error("cannot write " + options.json);
+  const Verdict verdict = check(options.shape, logs);
+  std::vector<Report> reports;
+  for (const Measured& measured : parts.measured) {
+    const auto part = static_cast<std::uint8_t>(reports.size() + 1);
+    reports.push_back(make_report(logs, options.shape, verdict, measured, part));
   }
-  return exit_code(report.verdict);
+  print(options, reports);
+  fmt::print("{}", verdict_text(verdict));
+  if (!options.json.empty()) write_json(options, reports, parts.prepared_seconds);
+  return exit_code(verdict);
 }
 
 }  // namespace eventhub::bench

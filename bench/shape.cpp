@@ -31,7 +31,12 @@ std::uint32_t Shape::subscribers() const {
   return kinds.empty() ? 0 : kinds.back().first + kinds.back().count;
 }
 
+bool Shape::bystander(std::uint32_t subscriber) const {
+  return subscriber >= bystanders.first && subscriber - bystanders.first < bystanders.count;
+}
+
 bool Shape::ordered(std::uint32_t subscriber) const {
+  if (bystander(subscriber)) return false;
   return order == Order::all || (order == Order::half && subscriber % 2 == 0);
 }
 
@@ -41,6 +46,7 @@ std::uint8_t Shape::kind_of(std::uint64_t number) const {
 
 bool Shape::goes_to(std::uint8_t kind, std::uint32_t subscriber) const {
   if (kind >= kinds.size()) return false;
+  if (bystander(subscriber)) return true;
   const Range range = kinds[kind];
   return subscriber >= range.first && subscriber - range.first < range.count;
 }
@@ -119,7 +125,8 @@ Order order_named(std::string_view name) {
 void save(const Shape& shape, const std::string& path) {
   std::ofstream file(path, std::ios::trunc);
   file << "order " << to_string(shape.order) << "\nat_most_once " << shape.at_most_once
-       << "\npayload_bytes " << shape.payload_bytes << "\n";
+       << "\npayload_bytes " << shape.payload_bytes << "\nidle " << shape.idle << "\nbystanders "
+       << shape.bystanders.first << " " << shape.bystanders.count << "\n";
   for (const Shape::Range& range : shape.kinds) {
     file << "kind " << range.first << " " << range.count << "\n";
   }
@@ -137,6 +144,8 @@ Shape load_shape(const std::string& path) {
       shape.order = order_named(order);
     } else if (name == "at_most_once" && file >> shape.at_most_once) {
     } else if (name == "payload_bytes" && file >> shape.payload_bytes) {
+    } else if (name == "idle" && file >> shape.idle) {
+    } else if (name == "bystanders" && file >> shape.bystanders.first >> shape.bystanders.count) {
     } else if (name == "kind" && file >> range.first >> range.count) {
       shape.kinds.push_back(range);
     } else {

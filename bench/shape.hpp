@@ -16,11 +16,15 @@ struct Shape {
     std::uint32_t first = 0, count = 0;
   };
   std::vector<Range> kinds;
+  // Others that may get every event, and need not: they are there to disturb.
+  Range bystanders;
   Order order = Order::none;  // `half`: every second subscriber asks for order
   bool at_most_once = false;
   std::uint32_t payload_bytes = 300;
+  bool idle = false;  // nothing is posted, and that is right
 
-  std::uint32_t subscribers() const;
+  std::uint32_t subscribers() const;  // without bystanders
+  bool bystander(std::uint32_t subscriber) const;
   bool ordered(std::uint32_t subscriber) const;
   std::uint8_t kind_of(std::uint64_t number) const;
   bool goes_to(std::uint8_t kind, std::uint32_t subscriber) const;

@@ -16,6 +16,7 @@
 #include <stdexcept>
 
 #include "bench/records.hpp"
+#include "bench/shape.hpp"
 #include "bench/wire.hpp"
 #include "eventhub/core/async.hpp"
 
@@ -27,6 +28,8 @@ namespace {
 
 constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+constexpr std::string_view kRefusal =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
 constexpr std::size_t kBuffer = 16 << 10;
 
 Receipt receipt_of(const Webhook& webhook, std::uint32_t payload_bytes) {
@@ -95,7 +98,8 @@ class Sink {
       Receipt receipt = receipt_of(*webhook, plan_.payload_bytes);
       used -= webhook->size;
       std::memmove(in.data(), in.data() + webhook->size, used);
-      if (plan_.delay > Millis{0}) co_await sleep_for(plan_.delay);
+      const Millis delay = bystander(receipt) ? plan_.bystander_delay : plan_.delay;
+      if (delay > Millis{0}) co_await sleep_for(delay);
       co_await answer(socket, receipt);
     }
   }
@@ -109,20 +113,26 @@ class Sink {
     }
   }
 
+  bool bystander(const Receipt& receipt) const {
+    return receipt.subscriber >= plan_.bystanders_from;
+  }
+
   Task<void> answer(tcp::socket& socket, Receipt receipt) {
+    const bool refuse = receipt.key == plan_.refused_key && receipt.key != kNoKey;
+    const std::string_view text = refuse ? kRefusal : kAnswer;
     boost::system::error_code error;
-    std::size_t sent = socket.write_some(asio::buffer(kAnswer), error);
+    std::size_t sent = socket.write_some(asio::buffer(text), error);
     if (error == asio::error::would_block) {
-      const auto [failed, all] =
-          co_await asio::async_write(socket, asio::buffer(kAnswer), as_tuple);
+      const auto [failed, all] = co_await asio::async_write(socket, asio::buffer(text), as_tuple);
       error = failed;
       sent = all;
     }
-    if (sent == kAnswer.size()) {
+    if (sent == text.size()) {
       receipt.answered = now_ns();
-      receipt.status = 200;
+      receipt.status = refuse ? 503 : 200;
     }
     log_.add(receipt);
+    if (refuse || bystander(receipt)) co_return;
     plan_.answered->fetch_add(1, std::memory_order_relaxed);
   }
 
@@ -134,22 +144,29 @@ class Sink {
 
 }  // namespace
 
+Listener bind_without_listening() {
+  Listener listener;
+  listener.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  if (listener.fd < 0 || ::bind(listener.fd, generic, size) != 0 ||
+      ::getsockname(listener.fd, generic, &size) != 0) {
+    throw std::runtime_error(std::string("no free port: ") + std::strerror(errno));
+  }
+  listener.port = ntohs(address.sin_port);
+  return listener;
+}
+
 std::vector<Listener> listen_on_free_ports(std::size_t count) {
   std::vector<Listener> listeners;
   for (std::size_t i = 0; i < count; ++i) {
-    Listener listener;
-    listener.fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    auto* generic = reinterpret_cast<sockaddr*>(&address);
-    if (listener.fd < 0 || ::bind(listener.fd, generic, size) != 0 ||
-        ::listen(listener.fd, 1024) != 0 || ::getsockname(listener.fd, generic, &size) != 0) {
+    listeners.push_back(bind_without_listening());
+    if (::listen(listeners.back().fd, 1024) != 0) {
       throw std::runtime_error(std::string("cannot listen: ") + std::strerror(errno));
     }
-    listener.port = ntohs(address.sin_port);
-    listeners.push_back(listener);
   }
   return listeners;
 }

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "bench/shape.hpp"
+#include "bench/records.hpp"
 #include "eventhub/core/time.hpp"
 
 namespace eventhub::bench {
@@ -15,17 +15,23 @@ struct Listener {
   std::uint16_t port = 0;
 };
 std::vector<Listener> listen_on_free_ports(std::size_t count);
+// A port that is taken, and refuses connections.
+Listener bind_without_listening();
 
 struct SinkPlan {
   std::vector<Listener> listeners;
   std::uint32_t payload_bytes = 0;
-  Millis delay{0};  // before every answer
+  Millis delay{0};                             // before every answer
+  std::uint32_t bystanders_from = 0xFFFFFFFF;  // subscribers from this one on …
+  Millis bystander_delay{0};                   // … are answered after so long
+  std::uint32_t refused_key = kNoKey;          // its events are answered 503
   std::string log_file;
-  std::atomic<std::uint64_t>* answered = nullptr;  // counts, in memory shared with the parent
+  // Counts the 200s, without bystanders; in memory shared with the parent.
+  std::atomic<std::uint64_t>* answered = nullptr;
 };
 
-// Answers every webhook with 200 and writes it down; returns after SIGTERM, when the log is
-// complete. Throws std::runtime_error when something that is no webhook arrives.
+// Answers every webhook (200 unless told otherwise) and writes it down; returns after SIGTERM, when
+// the log is complete. Throws std::runtime_error when something that is no webhook arrives.
 void run_sink(const SinkPlan& plan);
 
 }  // namespace eventhub::bench

@@ -2,6 +2,7 @@
 spoiling a log is found."""
 import json
 import os
+import re
 import subprocess
 
 from hub import BINARY, ROOT, clean_environment
@@ -33,3 +34,59 @@ def test_a_run_is_judged_and_each_way_of_spoiling_its_log_is_found():
         done = bench("--check-only", LOGS, "--break", fault)
         assert done.returncode == 1, f"{fault}: {done.stdout}{done.stderr}"
         assert "FAIL" in done.stdout
+
+
+def result_of(scenario):
+    with open(os.path.join(ROOT, "build", "bench", scenario, "result.json"),
+              encoding="utf-8") as file:
+        return json.load(file)
+
+
+def test_a_disturbed_run_measures_twice_and_compares():
+    """The disturbance's own subscriber, which gets nothing, is no fault."""
+    done = bench("backlog", "--rows", "2000", "--rate", "50", "--closed=false", "--duration", "2",
+                 "--warmup", "1", "--dead", "refuses")
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = result_of("backlog")
+    assert result["disturb"]["kind"] == "backlog" and result["disturb"]["rows"] == 2000
+    assert result["check"]["clean"] and result["check"]["accepted"] == 300
+    compared = result["comparison"]["end_to_end_p99_ms"]
+    assert compared["undisturbed"] == result["undisturbed"]["end_to_end_ms"]["p99"] > 0
+    assert compared["disturbed"] == result["end_to_end_ms"]["p99"] > 0
+    ratio = compared["disturbed"] / compared["undisturbed"]
+    assert abs(compared["ratio"] - ratio) < 0.01 * ratio
+    assert result["undisturbed"]["events"] == result["events"] == 100
+    assert result["hub_peak_rss_mib"] > 1 and result["restart_ready_ms"] > 0
+
+
+def test_a_slow_subscriber_and_a_blocked_key_are_no_faults_of_the_others():
+    """Both get some of what was posted; the key's followers are not delivered at all."""
+    done = bench("slowdead", "--fanout", "3", "--duration", "2", "--warmup", "1", "--slow-ms", "50")
+    assert done.returncode == 0, done.stdout + done.stderr
+    check = result_of("slowdead")["check"]
+    assert check["deliveries"] > check["expected_deliveries"]  # the slow one's, too
+    done = bench("blockedkey", "--rows", "500", "--rate", "50", "--duration", "2", "--warmup", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    check = result_of("blockedkey")["check"]
+    assert check["accepted"] == check["expected_deliveries"] + 500
+
+
+def test_an_idle_hub_is_measured_in_percent_of_a_cpu():
+    done = bench("idle", "--duration", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = result_of("idle")
+    assert result["check"]["posted"] == 0 and result["events"] == 0
+    assert 0 < result["hub_cpu_percent"] < 100 and 0 < result["postgresql_cpu_percent"] < 100
+
+
+def test_scenarios_are_listed_and_a_slip_in_one_is_named(tmp_path):
+    names = re.findall(r"^(\w+) +\w", bench("--list").stdout, re.M)
+    files = os.listdir(os.path.join(ROOT, "bench", "scenarios"))
+    assert sorted(name + ".toml" for name in names) == sorted(files)
+    mine = tmp_path / "mine.toml"
+    mine.write_text('about = "mine"\nrate = 50\nduration = 1\nwarmup = 0\n', encoding="utf-8")
+    assert bench(str(mine)).returncode == 0
+    assert result_of("mine")["events"] == 50
+    mine.write_text('about = "mine"\nrats = 50\n', encoding="utf-8")
+    done = bench(str(mine))
+    assert done.returncode == 2 and 'mine.toml: unknown key "rats"' in done.stderr

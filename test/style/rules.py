@@ -29,7 +29,7 @@ LIBRARIES = {  # start of an include -> where it may stand
     "ares": r"src/http/",
     "libpq": r"src/pg/|bench/hub_database",
     "simdjson": r"src/core/json",
-    "toml++": r"src/core/config",
+    "toml++": r"src/core/config|bench/scenarios\.cpp",
     "CLI/": r"src/app/cli\.cpp|bench/options\.cpp",
     "prometheus/": r"src/core/metrics",
     "spdlog/": r"src/core/log",

@@ -43,6 +43,8 @@ SAMPLES = {
         ("src/app/hub.cpp", "#include <CLI/CLI.hpp>\n", True),
         ("bench/sink.cpp", "#include <boost/beast/http.hpp>\n", True),
         ("bench/options.cpp", "#include <CLI/CLI.hpp>\n", False),
+        ("bench/options.cpp", "#include <toml++/toml.h>\n", True),
+        ("bench/scenarios.cpp", "#include <toml++/toml.h>\n", False),
         ("src/pg/a.cpp", "#include <libpq-fe.h>\n", False),
         ("src/core/metrics.cpp", "#include <prometheus/registry.h>\n", False),
     ],

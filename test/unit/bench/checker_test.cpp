@@ -218,6 +218,59 @@ TEST_CASE("a run in which nothing was accepted tested nothing") {
   CHECK_FALSE(check(shape, Logs{}).tested());
 }
 
+TEST_CASE("an idle run is right when nothing was posted, and only then") {
+  Shape shape = shape_with_fanout(2);
+  shape.idle = true;
+  CHECK(check(shape, {}).tested());
+  CHECK_FALSE(check(shape, good_logs(shape, 5, 5)).tested());
+}
+
+TEST_CASE("what disturbs is checked for being what was posted, not for being all of it") {
+  Shape shape = shape_with_fanout(2);
+  Logs logs = good_logs(shape, 20, 20);
+  Receipt stray = receipt_of(logs, 3, 0);
+  stray.subscriber = 2;
+  stray.message_id = id_of(2, 999);
+  logs.receipts.push_back(stray);
+  CHECK(check(shape, logs).count(Fault::unknown) == 1);
+  shape.bystanders = {2, 1};
+  CHECK(check(shape, logs).clean());
+  CHECK(check(shape, logs).expected == 40);
+  SECTION("nor does it stand in for a delivery that is lost") {
+    std::erase_if(logs.receipts,
+                  [](const Receipt& r) { return r.number == 3 && r.subscriber == 1; });
+    CHECK(check(shape, logs).count(Fault::lost) == 1);
+  }
+  SECTION("its bytes are") {
+    logs.receipts.back().intact = 0;
+    CHECK(check(shape, logs).count(Fault::altered) == 1);
+  }
+  SECTION("and a made-up event is one") {
+    logs.receipts.back().number = 999;
+    CHECK(check(shape, logs).count(Fault::unknown) == 1);
+  }
+}
+
+TEST_CASE("an optional event need not come; what comes of it must be right") {
+  const Shape shape = ordered_shape();
+  Logs logs = good_logs(shape, 20, 20);
+  logs.posts[4].optional = 1;
+  std::erase_if(logs.receipts, [](const Receipt& r) { return r.number == 4 && r.subscriber == 0; });
+  CHECK(check(shape, logs).clean());
+  CHECK(check(shape, logs).expected == 48);
+  SECTION("it does not stand in for one that must come") {
+    std::erase_if(logs.receipts,
+                  [](const Receipt& r) { return r.number == 6 && r.subscriber == 0; });
+    CHECK(check(shape, logs).count(Fault::lost) == 1);
+  }
+  SECTION("twice is once too often") {
+    Receipt again = receipt_of(logs, 4, 1);
+    again.received = again.answered = again.answered + kMilli;
+    logs.receipts.push_back(again);
+    CHECK(check(shape, logs).count(Fault::duplicate) == 1);
+  }
+}
+
 TEST_CASE("a break that the log has no place for is an error, not a pass") {
   const Shape unordered = shape_with_fanout(2.5);
   Logs logs = good_logs(unordered, 20, 3);
@@ -233,6 +286,8 @@ TEST_CASE("logs and shape are read back as they were written") {
   Shape shape = ordered_shape();
   shape.at_most_once = true;
   shape.payload_bytes = 123;
+  shape.idle = true;
+  shape.bystanders = {5, 2};
   const Logs logs = good_logs(shape, 1500, 7);
   {
     LogWriter<Post> posts(posts_file(directory));
@@ -243,6 +298,9 @@ TEST_CASE("logs and shape are read back as they were written") {
   save(shape, shape_file(directory));
   const Shape loaded = load_shape(shape_file(directory));
   CHECK(loaded.order == Order::all);
+  CHECK(loaded.idle);
+  CHECK(loaded.bystander(6));
+  CHECK_FALSE(loaded.bystander(7));
   CHECK(loaded.at_most_once);
   CHECK(loaded.payload_bytes == 123);
   CHECK(loaded.subscribers() == 5);

@@ -88,7 +88,7 @@ TEST_CASE("latencies count from the intended time, without the warm-up and what 
     post.sent = post.intended + 1'000'000;
     post.answered = post.intended + static_cast<std::int64_t>(n + 1) * 1'000'000;
     post.status = n == 99 ? 503 : 202;
-    post.measured = n >= 10;
+    post.part = n >= 10;
     logs.posts.push_back(post);
     Receipt receipt;
     receipt.number = n;
@@ -98,7 +98,7 @@ TEST_CASE("latencies count from the intended time, without the warm-up and what 
   }
   Measured measured;
   measured.hub_cpu = 89 * 60'000;
-  const Report report = make_report(logs, Verdict{}, measured);
+  const Report report = make_report(logs, shape_with_fanout(1), Verdict{}, measured, 1);
   CHECK(report.events == 89);
   CHECK(report.deliveries == 89);
   CHECK(report.accept.p50 == Approx(55));
