@@ -1,9 +1,11 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "bench/baseline.hpp"
 #include "bench/checker.hpp"
 #include "bench/hub_database.hpp"
 #include "bench/options.hpp"
@@ -38,6 +40,7 @@ struct Report {
   double hub_us = 0, postgres_us = 0, producer_us = 0, sink_us = 0;
   double wal_bytes = 0, commits = 0, transactions = 0;
   double other_cores = 0;  // mean CPUs busy with something else
+  std::optional<Baseline> baseline;
 };
 Report make_report(const Logs& logs, const Verdict& verdict, const Measured& measured);
 

@@ -109,6 +109,9 @@ std::string json(const Options& options, const Report& report) {
   object.add("transactions_per_event", report.transactions);
   object.add("last_webhook_after_s", report.received_after);
   object.add("committed_after_s", static_cast<double>(report.measured.committed_after) / 1e9);
+  if (report.baseline) {
+    object.raw("baseline", baseline_json(*report.baseline, report.events_per_second));
+  }
   return object.str() + "\n";
 }
 

@@ -4,21 +4,14 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdio>
 #include <filesystem>
-#include <functional>
-#include <new>
 
 #include "bench/breaks.hpp"
 #include "bench/cpu.hpp"
+#include "bench/process.hpp"
 #include "bench/report.hpp"
 #include "bench/sink.hpp"
 
@@ -27,61 +20,6 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kWarmUpNumbers = std::uint64_t{1} << 40;
-
-using Counter = std::atomic<std::uint64_t>;
-
-Counter* shared_counter() {
-  void* page =
-      ::mmap(nullptr, sizeof(Counter), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) throw std::runtime_error("no shared memory");
-  return new (page) Counter(0);
-}
-
-// A function in a process of its own, which does not outlive us.
-class Child {
- public:
-  Child(const char* name, const std::function<void()>& work) : name_(name) {
-    const pid_t parent = ::getpid();
-    std::fflush(nullptr);
-    pid_ = ::fork();
-    if (pid_ < 0) throw std::runtime_error("cannot fork");
-    if (pid_ > 0) return;
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    int code = ::getppid() == parent ? 0 : 1;
-    try {
-      if (code == 0) work();
-    } catch (const std::exception& error) {
-      fmt::print(stderr, "{}: {}\n", name, error.what());
-      code = 1;
-    }
-    std::fflush(nullptr);
-    ::_exit(code);
-  }
-  ~Child() {
-    if (pid_ <= 0) return;
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-
-  pid_t pid() const { return pid_; }
-  void terminate() const { ::kill(pid_, SIGTERM); }
-  // Waits for its end; its CPU time in ns. Throws when it failed.
-  std::int64_t wait() {
-    int status = 0;
-    rusage usage{};
-    ::wait4(pid_, &status, 0, &usage);
-    pid_ = 0;
-    if (status != 0) throw std::runtime_error(std::string("the ") + name_ + " failed");
-    const auto ns = [](const timeval& t) { return t.tv_sec * kSecond + t.tv_usec * 1000; };
-    return ns(usage.ru_utime) + ns(usage.ru_stime);
-  }
-
- private:
-  const char* name_;
-  pid_t pid_ = 0;
-};
 
 struct Reading {
   std::int64_t time = 0, hub = 0, postgres = 0, sink = 0, busy = 0;
@@ -267,7 +205,10 @@ int run(const Options& options) {
   }
   Logs logs = read_logs(options.logs);
   if (options.break_log) break_logs(*options.break_log, options.shape, logs);
-  const Report report = make_report(logs, check(options.shape, logs), measured);
+  Report report = make_report(logs, check(options.shape, logs), measured);
+  if (options.baseline && report.events > 0) {
+    report.baseline = measure_baseline(options, report.commits);
+  }
   fmt::print("{}\n{}", table(report), verdict_text(report.verdict));
   if (!options.json.empty()) {
     std::ofstream file(options.json, std::ios::trunc);
