@@ -84,6 +84,11 @@ void add_place(CLI::App& app, Options& options, Raw& raw) {
   app.add_option("--break", raw.broken,
                  "spoil one record before the check, which must fail then: lost, duplicate, order, "
                  "overlap, unknown, altered");
+  app.add_flag("--baseline", options.baseline,
+               "then the same work as raw PostgreSQL batches and as bare HTTP, without the hub");
+  app.add_option("--baseline-batch", options.baseline_batch,
+                 "events per batch of --baseline, instead of what the hub's run achieved")
+      ->check(CLI::Range(1, 10'000));
   app.add_option("--check-only", raw.check_only, "judge the logs in this directory; runs nothing");
   app.add_flag("--list", raw.list, "print the scenarios");
   app.add_option("--show", raw.show, "print what scripts/bench does for the scenario")

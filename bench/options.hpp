@@ -30,6 +30,8 @@ struct Options {
   std::string json;                       // file for the result
   std::optional<Fault> break_log;         // make one record wrong before the check
   std::optional<std::string> check_only;  // judge these logs instead of running
+  bool baseline = false;                  // measure what there is without a hub, too
+  std::uint32_t baseline_batch = 0;       // events; 0: as in the hub's run
   std::string command;                    // as typed, for the record
 };
 

@@ -151,6 +151,7 @@ std::string table(const Report& report) {
   text += fmt::format("{:<28}{:>10.3f} s after the last 202; results committed after {:.3f} s\n",
                       "last webhook", report.received_after,
                       static_cast<double>(report.measured.committed_after) / kSecond);
+  if (report.baseline) text += baseline_text(*report.baseline, report.events_per_second);
   return text;
 }
 

@@ -1,9 +1,11 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "bench/baseline.hpp"
 #include "bench/checker.hpp"
 #include "bench/hub_database.hpp"
 #include "bench/options.hpp"
@@ -40,6 +42,7 @@ struct Report {
   double wal_bytes = 0, commits = 0, transactions = 0;
   // Mean CPUs busy: with an idle hub this is all there is
   double hub_cores = 0, postgres_cores = 0, other_cores = 0;
+  std::optional<Baseline> baseline;
 };
 // `part` of the run: what its posts say.
 Report make_report(const Logs& logs, const Shape& shape, const Verdict& verdict,

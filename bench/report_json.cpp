@@ -150,6 +150,9 @@ std::string json(const Options& options, const Report& report, const Comparison*
     object.raw("undisturbed", undisturbed.str());
     object.raw("comparison", of(ratios(comparison->undisturbed, report)));
   }
+  if (report.baseline) {
+    object.raw("baseline", baseline_json(*report.baseline, report.events_per_second));
+  }
   return object.str() + "\n";
 }
 

@@ -296,6 +296,8 @@ int run(const Options& options) {
     const auto part = static_cast<std::uint8_t>(reports.size() + 1);
     reports.push_back(make_report(logs, options.shape, verdict, measured, part));
   }
+  Report& last = reports.back();
+  if (options.baseline && last.events > 0) last.baseline = measure_baseline(options, last.commits);
   print(options, reports);
   fmt::print("{}", verdict_text(verdict));
   if (!options.json.empty()) write_json(options, reports, parts.prepared_seconds);

@@ -89,6 +89,23 @@ void PostWriter::write(std::string& out, const Post& post) {
   out += body_;
 }
 
+std::optional<PostRequest> read_post(std::string_view text) {
+  const auto message = split(text);
+  if (!message) return std::nullopt;
+  if (message->first != "POST /events HTTP/1.1") throw BadHttp{"not a post of an event"};
+  std::optional<std::size_t> length;
+  for (std::string_view head = message->head; !head.empty();) {
+    const Line line = take_line(head);
+    if (line.is("Content-Length")) length = number<std::size_t>(line.value);
+  }
+  if (!length) throw BadHttp{"a post without Content-Length"};
+  if (message->rest.size() < *length) return std::nullopt;
+  PostRequest post;
+  post.size = text.size() - message->rest.size() + *length;
+  post.body = message->rest.substr(0, *length);
+  return post;
+}
+
 std::optional<PostAnswer> read_answer(std::string_view text) {
   const auto message = split(text);
   if (!message) return std::nullopt;

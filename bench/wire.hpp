@@ -29,6 +29,14 @@ class PostWriter {
   std::string head_, body_;
 };
 
+// Such a request, read by who stands in for the hub.
+struct PostRequest {
+  std::size_t size = 0;  // bytes of it, body included
+  std::string_view body;
+};
+// nullopt: not complete yet.
+std::optional<PostRequest> read_post(std::string_view text);
+
 // The hub's answer to a POST.
 struct PostAnswer {
   std::size_t size = 0;  // bytes of it, body included

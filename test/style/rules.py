@@ -27,7 +27,7 @@ LIBRARIES = {  # start of an include -> where it may stand
     "boost/beast": r"src/http/",
     "openssl/": r"src/http/",
     "ares": r"src/http/",
-    "libpq": r"src/pg/|bench/hub_database",
+    "libpq": r"src/pg/|bench/(hub_database|baseline_postgres)",
     "simdjson": r"src/core/json",
     "toml++": r"src/core/config|bench/scenarios\.cpp",
     "CLI/": r"src/app/cli\.cpp|bench/options\.cpp",

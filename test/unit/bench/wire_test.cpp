@@ -79,6 +79,20 @@ TEST_CASE("a post carries the payload, the key and the idempotency key") {
   CHECK(request.find("organization_id") == std::string::npos);
 }
 
+TEST_CASE("a post is read when it is complete, and not before") {
+  std::string request;
+  PostWriter(3000, 300, "run").write(request, Post{});
+  for (std::size_t n = 0; n < request.size(); ++n) CHECK_FALSE(read_post(request.substr(0, n)));
+  const std::string two = request + "POST /events";
+  const auto post = read_post(two);
+  REQUIRE(post);
+  CHECK(post->size == request.size());
+  CHECK(request.ends_with(post->body));
+  CHECK(post->body.starts_with("{\"event_type\":"));
+  CHECK_THROWS_AS(read_post(kWebhook), BadHttp);
+  CHECK_THROWS_AS(read_post("POST /events HTTP/1.1\r\nHost: a\r\n\r\n"), BadHttp);
+}
+
 TEST_CASE("latencies count from the intended time, without the warm-up and what was not accepted") {
   Logs logs;
   for (std::uint64_t n = 0; n < 100; ++n) {
