@@ -123,28 +123,23 @@ def latency_plot(results):
 
 
 def backlog_rows(results):
-    """Rows of backlog, and events per second of the whole run and of the parts it compares."""
+    """Rows of backlog, and events per second with it and, on the same hub, before it."""
     found = {}
     for _, result in results:
-        rows = (result.get("disturb") or {}).get("rows")
-        if isinstance(rows, (int, float)):
-            rates = {"whole run": result.get("events_per_second", 0)}
-            for part, values in (result.get("comparison") or {}).items():
-                if isinstance(values, dict) and "events_per_second" in values:
-                    rates[part] = values["events_per_second"]
-            found[rows] = rates
-    titles = sorted({title for rates in found.values() for title in rates})
-    return [(rows, *(found[rows].get(title, float("nan")) for title in titles))
-            for rows in sorted(found)], titles
+        disturb = result.get("disturb") or {}
+        if disturb.get("kind") == "backlog":
+            before = (result.get("undisturbed") or {}).get("events_per_second", float("nan"))
+            found[disturb["rows"]] = (result.get("events_per_second", 0), before)
+    return [(rows, *found[rows]) for rows in sorted(found)]
 
 
 def backlog_plot(results):
-    rows, titles = backlog_rows(results)
+    rows = backlog_rows(results)
     if not rows:
         return None
     text = "set xrange [0:*]\nset yrange [0:*]\nset format x '%.0s%c'\nset key left bottom\n"
     return ("Throughput over backlog", "messages that wait", "events per second",
-            text + lines_plot(rows, titles))
+            text + lines_plot(rows, ["with the backlog", "the same hub without"]))
 
 
 def draw(path, plot):

@@ -148,14 +148,14 @@ def test_results_become_charts(tmp_path):
                 "http": {"producer_us_per_event": 30, "receiver_us_per_event": 25}}
     charts = drawn(tmp_path, {
         "closed": result(0, baseline=baseline), "200": result(200), "400": result(400),
-        "backlog": result(0, disturb={"rows": 1000000},
-                          comparison={"first": {"events_per_second": 9000}})})
+        "backlog": result(0, disturb={"kind": "backlog", "rows": 1000000},
+                          undisturbed={"events_per_second": 9000})})
     assert set(charts) == {"cpu.svg", "latency.svg", "backlog.svg"}
     for word in ("closed without hub", "PostgreSQL", "µs per event", "receiver"):
         assert word in charts["cpu.svg"]
     for word in ("400", "webhook, p99", "milliseconds"):
         assert word in charts["latency.svg"]
-    for word in ("whole run", "first", "1M"):
+    for word in ("with the backlog", "without", "1M"):
         assert word in charts["backlog.svg"]
 
 
