@@ -1,6 +1,7 @@
--- message_status for questions over many messages. The look-up of the last attempt was one BRIN scan per message,
--- which with many retries read most of the table each time; now all attempts are read and sorted once. With one
--- event_seq the condition reaches the attempts, so that stays one look-up.
+-- message_status for questions over many messages. The look-up of the last attempt was one BRIN
+-- scan per message, which with many retries read most of the table each time; now all attempts are
+-- read and sorted once. With one event_seq the condition reaches the attempts, so that stays one
+-- look-up.
 
 CREATE OR REPLACE VIEW message_status AS
 SELECT m.event_seq, m.sid, m.shard, m.khash,
@@ -31,4 +32,5 @@ LEFT JOIN parked p ON p.event_seq = m.event_seq AND p.sid = m.sid
 LEFT JOIN redeliveries r ON r.event_seq = m.event_seq AND r.sid = m.sid
 LEFT JOIN subscribers s ON s.sid = m.sid;
 COMMENT ON VIEW message_status IS
-  'State of every message: pending, waiting (with a reason), delivered, dead, cancelled. One event_seq is looked up; any other question reads all attempts once.';
+  'State of every message: pending, waiting (with a reason), delivered, dead, cancelled. '
+  'One event_seq is looked up; any other question reads all attempts once.';

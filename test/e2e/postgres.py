@@ -195,8 +195,8 @@ class Database:
             f"SELECT state, count(*) FROM message_status {where} GROUP BY state", *arguments))
 
     def drained(self):
-        """Every event fanned out and every message ended: delivered, dead or cancelled. Quicker with
-        many messages than states()."""
+        """Every event fanned out and every message ended: delivered, dead or cancelled. Quicker
+        with many messages than states()."""
         return self.value("""
             SELECT (SELECT cursor FROM sequencer)
                    >= (SELECT coalesce(max(event_seq), 0) FROM events)
