@@ -175,6 +175,8 @@ std::vector<Ratio> ratios(const Report& undisturbed, const Report& disturbed) {
   add("wal_bytes_per_event", "WAL, bytes/event", [](const Report& r) { return r.wal_bytes; });
   add("hub_peak_rss_mib", "eventhubd at most, MiB",
       [](const Report& r) { return static_cast<double>(r.measured.hub_peak_memory) / kMiB; });
+  // Halves of which one had less of the machine cannot be compared.
+  add("other_cpus", "everything else, CPUs", [](const Report& r) { return r.other_cores; });
   return all;
 }
 
