@@ -98,12 +98,12 @@ void Lanes::Impl::spill_share(Share& share, WaitReason why) {
 // ── low water ──
 
 void Lanes::Impl::move_low_waters(Mono now) {
+  if (now - parked_old_at >= config.lwm_interval / 2) {
+    parked_old_at = now;
+    park_old(now);
+  }
   for (auto& [number, shard] : shards) {
     std::int64_t lwm = shard.lwm;
-    if (!shard.windows.empty() && shard.windows.front().open &&
-        now - shard.windows.front().fed_at > config.park_after) {
-      park_old(shard, now);
-    }
     while (!shard.windows.empty() && shard.windows.front().open == 0) {
       lwm = std::max(lwm, shard.windows.front().end);
       shard.windows.pop_front();
@@ -126,15 +126,32 @@ void Lanes::Impl::move_low_waters(Mono now) {
 
 // Whatever has waited for a reason since before the last `park_after` is parked, per key from the
 // head.
-void Lanes::Impl::park_old(ShardState& shard, Mono now) {
-  std::uint64_t last = shard.first_window;
-  for (const Window& window : shard.windows) {
-    if (now - window.fed_at <= config.park_after) break;
-    ++last;
+void Lanes::Impl::park_old(Mono now) {
+  std::unordered_map<std::int16_t, std::uint64_t> old;  // shard: the first window that is not
+  for (auto& [number, shard] : shards) {
+    std::uint64_t last = shard.first_window;
+    for (const Window& window : shard.windows) {
+      if (now - window.fed_at <= config.park_after) break;
+      ++last;
+    }
+    if (last == shard.first_window || !shard.windows.front().open) continue;
+    old[number] = last;
+    for (auto& [sid, share] : shard.shares) {
+      park_lane_up_to(share.unordered, last, now);
+      for (auto& [khash, lane] : share.keyed) park_lane_up_to(lane, last, now);
+    }
   }
-  for (auto& [sid, share] : shard.shares) {
-    park_lane_up_to(share.unordered, last, now);
-    for (auto& [khash, lane] : share.keyed) park_lane_up_to(lane, last, now);
+  if (!old.empty()) park_between_retries(old);
+}
+
+// Unordered messages that wait for their retry are in no list. One pass for all lanes: there are
+// as many lanes as shards, and as many records as fit into memory.
+void Lanes::Impl::park_between_retries(const std::unordered_map<std::int16_t, std::uint64_t>& old) {
+  for (auto& [ref, record] : records) {
+    if (record.listed || record.lane->keyed() || record.state != Record::State::waiting) continue;
+    const auto before = old.find(record.lane->share->shard);
+    if (before == old.end() || !record.window || record.window >= before->second) continue;
+    park(record, WaitReason::retry);
   }
 }
 
@@ -146,13 +163,6 @@ void Lanes::Impl::park_lane_up_to(Lane& lane, std::uint64_t window, Mono now) {
     for (Record* record = lane.messages.head; record; record = record->next) {
       if (record->window && record->window < window) park(*record, why);
     }
-  }
-  if (lane.keyed() || lane.share->records == lane.messages.size) return;
-  // Unordered messages that wait for their retry are in no list.
-  for (auto& [ref, record] : records) {
-    const bool waits =
-        record.lane == &lane && !record.listed && record.window && record.window < window;
-    if (waits && record.state == Record::State::waiting) park(record, WaitReason::retry);
   }
 }
 

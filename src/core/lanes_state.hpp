@@ -199,7 +199,8 @@ struct Lanes::Impl {
   void evict(Lane& lane, WaitReason why, MessageRef keep);
   void spill_share(Share& share, WaitReason why);
   void move_low_waters(Mono now);
-  void park_old(ShardState& shard, Mono now);
+  void park_old(Mono now);
+  void park_between_retries(const std::unordered_map<std::int16_t, std::uint64_t>& old);
   void park_lane_up_to(Lane& lane, std::uint64_t window, Mono now);
   void relieve_memory();
   std::size_t waiting_records(Share& share, Mono now, bool at_cap, Lane** longest);
@@ -238,6 +239,7 @@ struct Lanes::Impl {
   std::size_t in_flight = 0;
   std::size_t careful_in_flight = 0;
   std::size_t redelivery_records = 0;
+  Mono parked_old_at{};
   std::size_t asked = 0;          // rows of `parked` on their way
   MessageRef redelivery_after{};  // where the next read of `redeliveries` begins
   std::optional<std::int64_t> expire;
