@@ -98,9 +98,14 @@ class Postgres:
     def kill(self):
         """kill -9 of the postmaster and all its processes at one instant."""
         os.killpg(self.process.pid, signal.SIGSTOP)
-        for pid in self.pids():
+        killed = self.pids()
+        for pid in killed:
             _signal(pid, signal.SIGKILL)
         self.process.wait(30)
+        # The next server does not start while one of them still holds the shared memory.
+        deadline = time.monotonic() + 30
+        while any(os.path.exists(f"/proc/{pid}") for pid in killed) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def pause(self):
         """SIGSTOP: sockets stay open, nothing answers. cont() undoes it."""
