@@ -251,9 +251,9 @@ std::size_t Lanes::Impl::room(const Lane& lane) const {
     return most > used ? most - used : 0;
   };
   const SubscriberState& state = *lane.share->subscriber;
-  const std::size_t free = std::min(left(max / 8 * 7, records.size() + asked),
-                                    left(std::max<std::size_t>(max / 8, 8),  //
-                                         state.records + state.asked));
+  const std::size_t of_all = left(max / 8 * 7, records.size() + asked);
+  const std::size_t own = left(std::max<std::size_t>(max / 8, 8), state.records + state.asked);
+  const std::size_t free = std::min(of_all, own);
   if (free >= rows / 4) return std::min(rows, free);
   return lane.messages.size ? 0 : std::clamp<std::size_t>(max / 1024, 1, rows / 16 + 2);
 }
