@@ -3,7 +3,6 @@ connections that receivers close.
 """
 import itertools
 import json
-import statistics
 import time
 
 import pytest
@@ -54,33 +53,25 @@ def test_large_payloads_for_a_slow_receiver_do_not_fill_memory(hub, database, si
 
 
 @pytest.mark.parametrize("seconds", [15, pytest.param(300, marks=pytest.mark.slow)])
-def test_a_transaction_held_open_slows_nobody_down(hub, database, sink, seconds):
-    """A snapshot keeps dead rows from being cleaned up; there are none on the hot path."""
+def test_a_transaction_held_open_makes_nothing_dearer(hub, database, sink, seconds):
+    """A snapshot keeps dead rows from being cleaned up; there are none on the hot path, so an event
+    touches as many pages as before. (scripts/bench longtx compares CPU and latency.)"""
     one = hub()
     sids = [database.subscribe(sink.url("/ordered"), ordering_enabled=True,
                                ordering_key="organization_id"), database.subscribe(sink.url("/a"))]
-    posted = {}
+    producer = Producer([one], map(event, itertools.count()), rate=60).start()
 
-    def events():
-        for number in itertools.count():
-            posted[number] = time.monotonic_ns()
-            yield event(number)
+    def pages():
+        return database.value("SELECT blks_hit + blks_read FROM pg_stat_database"
+                              " WHERE datname = current_database()")
 
-    producer = Producer([one], events(), rate=60).start()
-
-    def typical(count=200):
-        begin = len(producer.accepted)
-        wait_until(lambda: begin + count in producer.accepted, PATIENCE)
-        span = range(begin, begin + count)
-        found = []
-        for path in ("/ordered", "/a"):
-            wait_until(lambda p=path: set(span) <= {d.number for d in sink.answered(p)}, PATIENCE)
-            found += [d.t_start - posted[d.number] for d in sink.deliveries(path)
-                      if d.number in span]
-        return statistics.median(found) / 1e9
+    def pages_per_event(count=300):
+        first, at = len(producer.accepted), pages()
+        wait_until(lambda: len(producer.accepted) >= first + count, PATIENCE)
+        return (pages() - at) / (len(producer.accepted) - first)
 
     wait_until(lambda: len(producer.accepted) > 50, PATIENCE)
-    before = typical()
+    before = pages_per_event()
     with database.connect() as reader:
         reader.autocommit = False
         cursor = reader.cursor()
@@ -88,15 +79,16 @@ def test_a_transaction_held_open_slows_nobody_down(hub, database, sink, seconds)
         cursor.execute("SELECT count(*) FROM events")
         seen = cursor.fetchone()
         time.sleep(seconds)  # the fault's length, not a wait
-        meanwhile = typical()
+        meanwhile = pages_per_event()
         cursor.execute("SELECT count(*) FROM events")
         assert cursor.fetchone() == seen, "the snapshot was held"
         reader.rollback()
     producer.stop()
     producer.join()
-    print(f"from POST to delivery: {before * 1000:.1f} ms, then {meanwhile * 1000:.1f} ms")
-    assert meanwhile < 5 * before + 0.3
-    assert len(producer.accepted) >= seconds * 20, "two thirds may be lost to a busy machine"
+    print(f"pages per event: {before:.0f}, then {meanwhile:.0f}")
+    # What the hub writes of itself every second leaves old versions, which it looks through until
+    # the snapshot ends: a bit per second, whatever the load.
+    assert meanwhile < (1.5 + seconds / 100) * before
     for sid in sids:
         count = len(producer.accepted)
         assert wait_ended(database, sid, count) == {"delivered": count}
