@@ -1,6 +1,7 @@
 // POST /events: headers, body (core/json_event.cpp), then store::Ingest, which returns when the
 // event is committed. Answers are made by respond.cpp.
 #include "api_impl.hpp"
+#include "eventhub/core/fault.hpp"
 #include "eventhub/http/digest.hpp"
 #include "request_headers.hpp"
 #include "respond.hpp"
@@ -41,6 +42,7 @@ Task<http::Response> post_event(ApiPtr api, const http::Request& request) {
   auto parsed = parse_new_event(request.body, depth);
   if (const auto* error = std::get_if<InputError>(&parsed)) co_return invalid(*error);
   auto& event = std::get<NewEvent>(parsed);
+  EVENTHUB_FAULT_POINT("api.parsed");
   event.traceparent = traceparent(request);
 
   std::optional<store::IdempotencyKey> hashed;
@@ -48,6 +50,7 @@ Task<http::Response> post_event(ApiPtr api, const http::Request& request) {
   const std::string type = event.event_type;
   const auto result = co_await api->ingest->accept(std::move(event), hashed);
   if (const auto* error = std::get_if<store::AcceptError>(&result)) co_return not_accepted(*error);
+  EVENTHUB_FAULT_POINT("api.after_commit_before_reply");
   const auto& done = std::get<store::Accepted>(result);
   if (!done.replayed) api->context.metrics.event_received(type);
   const auto latency = api->context.clock.mono() - begun;

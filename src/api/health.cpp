@@ -36,11 +36,14 @@ Task<http::Response> get_health(ApiPtr api, const http::Request&) {
   const bool connected = co_await api->database->answers();
   const Time now = api->context.clock.now();
   const auto up = std::chrono::duration_cast<Seconds>(now - api->health.started).count();
-  co_return json(
-      connected ? 200 : 503,
-      fmt::format(R"({{"status":"{}","timestamp":"{}","uptime":{},"database":"{}"}})",
-                  connected ? "healthy" : "unhealthy", timestamp(now),
-                  std::max<std::int64_t>(up, 0), connected ? "connected" : "disconnected"));
+  const std::string& lost = api->health.durability_lost;
+  const std::string durability =
+      lost.empty() ? "" : fmt::format(R"(,"durability":"not guaranteed: {}")", lost);
+  co_return json(connected ? 200 : 503,
+                 fmt::format(R"({{"status":"{}","timestamp":"{}","uptime":{},"database":"{}"{}}})",
+                             connected ? "healthy" : "unhealthy", timestamp(now),
+                             std::max<std::int64_t>(up, 0),
+                             connected ? "connected" : "disconnected", durability));
 }
 
 Task<http::Response> get_livez(ApiPtr, const http::Request&) {

@@ -9,6 +9,7 @@
 #include "app/healthcheck.hpp"
 #include "app/migrate.hpp"
 #include "eventhub/app/app.hpp"
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 
 namespace eventhub {
@@ -30,8 +31,9 @@ Environment environment() {
 // Also starts the log, so that what is wrong with the settings can be said in it.
 Config configured(const CommandLine& line) {
   std::vector<std::string> warnings;
-  Config config =
-      load_config(line.flags, environment(), line.config_file, warnings, config_checks());
+  Environment variables = environment();
+  EVENTHUB_FAULT_ARM(variables);
+  Config config = load_config(line.flags, variables, line.config_file, warnings, config_checks());
   log::configure(config.log.level, config.log.format,
                  static_cast<std::size_t>(config.log.buffer_bytes_max));
   if (line.command == Command::run) {

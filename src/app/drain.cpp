@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "app/hub.hpp"
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 
 namespace eventhub::app {
@@ -40,6 +41,7 @@ void Hub::fail(std::string_view what, std::string_view why) {
 Task<void> Hub::drain() {
   const Mono deadline = clock_.mono() + config_.drain_timeout;
   health_.draining = true;
+  EVENTHUB_FAULT_POINT("drain.start");
   server_.stop();
   for (const auto& role : roles_) role->stop();
   bool all = co_await ended("server", deadline);
@@ -52,6 +54,8 @@ Task<void> Hub::drain() {
     const bool done = co_await ended(std::string(role->name()), deadline);
     all = all && done;
   }
+  server_watch_.stop();
+  EVENTHUB_FAULT_POINT("drain.roles_ended");
   wakeups_.stop();
   const bool quiet = co_await ended("wakeups", deadline + Seconds{1});
   if (monitor_) monitor_->stop();
@@ -71,6 +75,7 @@ Task<bool> Hub::ended(std::string name, Mono deadline) {
     const auto left = std::chrono::duration_cast<Millis>(deadline - clock_.mono());
     if (left <= Millis{0}) {
       log::warn("not drained in time", {{"part", name}});
+      EVENTHUB_FAULT_POINT("drain.timeout");
       co_return false;
     }
     co_await part_ended_.wait(left);

@@ -5,6 +5,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "app/migrate.hpp"
 #include "eventhub/cleanup/cleanup.hpp"
 #include "eventhub/core/log.hpp"
@@ -69,6 +71,7 @@ Hub::Hub(Config config)
               node_},
       ingest_(make_ingest(config_, shared_)),
       health_{.started = clock_.now()},
+      server_watch_(shared_, health_.durability_lost),
       server_(context_.get_executor(), config_.server,
               api::make_handler(shared_, ingest_.get(), health_), api::make_refusal(), metrics_),
       monitor_(make_monitor(context_.get_executor(), shared_, health_, monitor_metrics_)),
@@ -112,6 +115,7 @@ Task<void> Hub::prepare() {
   const int applied = co_await prepare_database(database_, config_, &stop_);
   if (stop_) co_return;
   if (applied > 0) log::info("schema migrated", {{"migrations", applied}});
+  co_await server_watch_.first();
   co_await partitions_.reload();
   if (partitions_.all().empty()) co_await partitions_.ensure(1);
   co_await subscribers_.refresh();
@@ -120,6 +124,7 @@ Task<void> Hub::prepare() {
 
 void Hub::start() {
   start_part("wakeups", wakeups_.run());
+  start_part("server_watch", server_watch_.run());
   if (ingest_) start_part("ingest", ingest_->run());
   for (const auto& role : roles_) start_part(std::string(role->name()), role->run());
   log::info("eventhubd started", {{"version", EVENTHUB_VERSION},
@@ -150,16 +155,23 @@ Task<void> Hub::run_part(Part& part, Task<void> work) {
   part_ended_.set();
 }
 
+// Looked at so often that nobody is held up for a send_lease and a quarter without being told.
 Task<void> Hub::watch() {
+  const Millis every = std::clamp(config_.dispatcher.send_lease / 4, kWatchEvery / 20, kWatchEvery);
   while (!stop_) {
     const Mono before = clock_.mono();
-    const bool woken = co_await stopping_.wait(kWatchEvery);
-    const auto late = std::chrono::duration_cast<Millis>(clock_.mono() - before) - kWatchEvery;
-    if (!woken && late > kLoopLagWorthTelling) {
-      log::warn("the process was held up", {{"milliseconds", late.count()}});
-    }
+    const bool woken = co_await stopping_.wait(every);
+    const auto late = std::chrono::duration_cast<Millis>(clock_.mono() - before) - every;
+    if (!woken) looked(late);
     metrics_.log_dropped(log::dropped());
   }
+}
+
+void Hub::looked(Millis late) {
+  if (late > kLoopLagWorthTelling) {
+    log::warn("the process was held up", {{"milliseconds", late.count()}});
+  }
+  for (const auto& role : roles_) role->held_up(late);
 }
 
 }  // namespace eventhub::app

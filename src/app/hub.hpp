@@ -11,6 +11,7 @@
 #include "eventhub/http/server.hpp"
 #include "eventhub/store/context.hpp"
 #include "eventhub/store/ingest.hpp"
+#include "eventhub/store/server_watch.hpp"
 
 namespace eventhub::app {
 
@@ -38,6 +39,7 @@ class Hub {
   void start_part(std::string name, Task<void> work);
   Task<void> run_part(Part& part, Task<void> work);
   Task<void> watch();
+  void looked(Millis late);
   Task<void> drain();
   Task<bool> ended(std::string name, Mono deadline);
   void wait_for_signal();
@@ -56,6 +58,7 @@ class Hub {
   store::Context shared_;
   std::unique_ptr<store::Ingest> ingest_;
   api::Health health_;
+  store::ServerWatch server_watch_;
   http::Server server_;
   Metrics monitor_metrics_{1};             // of a server whose connections are nobody's business
   std::unique_ptr<http::Server> monitor_;  // server.metrics_port

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 #include "eventhub/store/housekeeping.hpp"
 #include "eventhub/store/idempotency_buckets.hpp"
@@ -66,6 +67,7 @@ Task<bool> Cleanup::stand_by(store::Housekeeping& house) {
 }
 
 Task<void> Cleanup::own(store::Housekeeping& house) {
+  EVENTHUB_FAULT_POINT("cleanup.acquired");
   log::info("cleanup keeps house", {{"interval_ms", context_.config.cleanup.interval.count()}});
   Mono round_at{};
   while (!loop_.stopping()) {

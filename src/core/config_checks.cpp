@@ -101,6 +101,17 @@ void check_ports(const Config& config, const Checker& check) {
     check.fail("server.metrics_port", "must be another port than server.port");
 }
 
+// The dispatcher keeps the last of it, a second at most, for handing its shards over.
+void warn_of_drain(const Config& config, const Checker& check, std::vector<std::string>& warnings) {
+  const Millis rest = std::min(config.drain_timeout / 4, Millis{1'000});
+  if (!config.has_role("dispatcher") || config.drain_timeout - rest >= config.webhook.timeout)
+    return;
+  warnings.push_back(fmt::format(
+      "{} is too short for {}: a webhook in the air at SIGTERM may be cut off; at least "
+      "once it is sent again, at most once its outcome is unknown",
+      check.quote("drain_timeout_ms"), check.quote("webhook.timeout_ms")));
+}
+
 void warn(const Config& config, const std::map<std::string, std::string>& origins,
           const Checker& check, std::vector<std::string>& warnings) {
   const DatabaseConfig& database = config.database;
@@ -119,6 +130,7 @@ void warn(const Config& config, const std::map<std::string, std::string>& origin
   small("fanout.batch_rows_max", config.fanout.batch_rows_max, FanoutConfig{}.batch_rows_max);
   small("dispatcher.window_events", config.dispatcher.window_events,
         DispatcherConfig{}.window_events);
+  warn_of_drain(config, check, warnings);
 }
 
 }  // namespace

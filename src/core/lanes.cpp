@@ -238,11 +238,20 @@ std::vector<LaneOp> Lanes::take_ops(std::size_t rows) {
   std::move(ops.begin(), ops.begin() + static_cast<std::ptrdiff_t>(count),
             std::back_inserter(taken));
   ops.erase(ops.begin(), ops.begin() + static_cast<std::ptrdiff_t>(count));
+  impl_->patient = 0;  // what is left goes at once
   return taken;
 }
 
 bool Lanes::has_ops() const {
   return !impl_->ops.empty();
+}
+
+Mono Lanes::write_due() const {
+  constexpr std::size_t kEnough = 256;  // more in one commit saves little
+  const Impl& s = *impl_;
+  if (s.ops.empty()) return Mono::max();
+  if (s.ops.size() != s.patient || s.ops.size() >= kEnough || s.draining) return Mono{};
+  return s.patient_since + s.config.result_linger;
 }
 
 void Lanes::poll_requests() {

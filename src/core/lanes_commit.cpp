@@ -2,12 +2,15 @@
 // tells that nothing more is there.
 #include <algorithm>
 
+#include "eventhub/core/fault.hpp"
 #include "lanes_state.hpp"
 
 namespace eventhub {
 
 void Lanes::committed(const LaneOp& op, const LaneAnswer& answer) {
   Impl& s = *impl_;
+  EVENTHUB_FAULT_POINT_IF(std::holds_alternative<ParkMessage>(op), "parked.in");
+  EVENTHUB_FAULT_POINT_IF(std::holds_alternative<MoveLowWater>(op), "own.low_water_moved");
   if (const auto* attempt = std::get_if<RecordAttempt>(&op)) return s.attempt_committed(*attempt);
   if (const auto* lane = std::get_if<LoadLane>(&op)) return s.lane_loaded(*lane, answer);
   if (const auto* keys = std::get_if<LoadKeys>(&op)) return s.keys_loaded(*keys, answer);
@@ -33,6 +36,8 @@ void Lanes::Impl::attempt_committed(const RecordAttempt& op) {
     cleared.push_back({op.ref, op.lane, op.attempt, op.redelivery, epoch, state.row});
     return;
   }
+  EVENTHUB_FAULT_POINT_IF(op.outcome == Outcome::retry, "retry.scheduled");
+  EVENTHUB_FAULT_POINT_IF(is_dead_letter(op.outcome), "dlq.after_commit");
   --shards.at(op.lane.shard).recording;
   --lane.busy;
   if (is_final(op.outcome)) {
@@ -154,6 +159,7 @@ void Lanes::Impl::lane_loaded(const LoadLane& op, const LaneAnswer& answer) {
     load_record(row, lane);
     ++added;
   }
+  EVENTHUB_FAULT_POINT_IF(added > 0, "parked.out");
   const bool complete = all && op.parks == lane.parks && !lane.share->spilled;
   if (!lane.keyed()) {
     lane.rest = later || !all;
@@ -234,6 +240,7 @@ void Lanes::Impl::redeliveries_loaded(const LoadRedeliveries& op, const LaneAnsw
     } else {
       lane.redeliveries.insert_ordered(record);
     }
+    EVENTHUB_FAULT_POINT("redelivery.taken");
     if (!finish_if_spent(record)) consider(lane);
   }
 }
@@ -241,6 +248,7 @@ void Lanes::Impl::redeliveries_loaded(const LoadRedeliveries& op, const LaneAnsw
 void Lanes::Impl::discards_taken(const LaneAnswer& answer) {
   discarding = false;
   for (const LoadedMessage& row : answer.messages) {
+    EVENTHUB_FAULT_POINT("discard.taken");
     const auto dead = blocked.find(row.lane);
     if (dead == blocked.end()) continue;
     dead->second.erase(row.ref);

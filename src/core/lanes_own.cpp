@@ -2,6 +2,7 @@
 // its key busy, and its result is not recorded.
 #include <algorithm>
 
+#include "eventhub/core/fault.hpp"
 #include "lanes_state.hpp"
 
 namespace eventhub {
@@ -69,6 +70,7 @@ void Lanes::reset() {
   s.squeezed.clear();
   s.cleared.clear();
   s.ops.clear();
+  s.patient = 0;
   s.timers = {};
   s.blocked.clear();
   s.drains.clear();
@@ -89,6 +91,7 @@ void Lanes::acquire(const Takeover& takeover) {
   // A wait that was not over when the session was lost is waited again.
   const Mono now = s.clock.mono();
   shard.wait = takeover.wait || now < s.wait_over[takeover.shard];
+  EVENTHUB_MUTATE("no_takeover_wait", shard.wait = false);
   if (shard.wait) s.wait_over[takeover.shard] = now + s.longest_wait();
   shard.careful = takeover.careful;
   shard.acquired = shard.lwm_moved = now;
@@ -118,8 +121,10 @@ void Lanes::end_release(std::int16_t shard) {
 
 bool Lanes::drained(std::int16_t shard) const {
   const ShardState& state = impl_->shards.at(shard);
+  EVENTHUB_MUTATE("release_on_sigterm", if (impl_->draining) return true);
   if (state.in_flight || state.recording || impl_->ghosts_in.contains(shard)) return false;
   // A hand-over is clean only after the giver's own take-over wait is over.
+  EVENTHUB_MUTATE("clean_during_takeover", return true);
   return !state.wait || impl_->clock.mono() >= impl_->wait_over[shard];
 }
 
@@ -144,6 +149,7 @@ void Lanes::release(std::int16_t shard) {
     return attempt && attempt->lane.shard == shard;
   };
   std::erase_if(s.ops, of_shard);
+  s.patient = 0;
   s.update_caps();
 }
 

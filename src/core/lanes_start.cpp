@@ -2,6 +2,7 @@
 // writer; lanes_commit.cpp goes on when it is committed.
 #include <algorithm>
 
+#include "eventhub/core/fault.hpp"
 #include "lanes_state.hpp"
 
 namespace eventhub {
@@ -10,6 +11,13 @@ namespace {
 
 void no_sooner(Mono* until, Mono due) {
   if (until && (*until == Mono{} || due < *until)) *until = due;
+}
+
+// Nothing here waits for its commit, and a crash before it only sends again what may be sent again.
+bool may_linger(const RecordAttempt& result, const SubscriberState& subscriber) {
+  if (result.outcome != Outcome::delivered || result.lane.khash) return false;
+  if (result.parked || result.redelivery || !subscriber.row) return false;
+  return subscriber.row->guarantee == Guarantee::at_least_once;
 }
 
 }  // namespace
@@ -160,7 +168,8 @@ std::optional<Start> Lanes::Impl::start(Record& record) {
   careful_in_flight += record.careful ? 1 : 0;
   const auto attempt = static_cast<std::int16_t>(record.attempt + 1);
   Start start{record.ref, lane.id(), attempt, record.redelivery, epoch, state.row};
-  if (state.row->guarantee != Guarantee::at_most_once && !shard.careful) {
+  const bool marks = state.row->guarantee == Guarantee::at_most_once || shard.careful;
+  if (!marks || EVENTHUB_MUTANT("mark_after_send")) {
     record.state = Record::State::in_air;
     return start;
   }
@@ -183,6 +192,7 @@ std::optional<Start> Lanes::next() {
     Start start = std::move(s.cleared.front());
     s.cleared.pop_front();
     if (Record* record = s.find(start.ref)) record->state = Record::State::in_air;
+    EVENTHUB_FAULT_POINT("disp.amo_marked");
     return start;
   }
   const Mono now = s.clock.mono();
@@ -286,6 +296,7 @@ void Lanes::ended(const Start& start, Ended ended) {
   op.redelivery = record->redelivery;
   const bool blocks = state.row && state.row->on_dead == OnDead::block && start.lane.khash;
   if (blocks && is_dead_letter(ended.outcome)) s.blocked[start.lane].insert(start.ref);
+  if (may_linger(op, state) && s.patient++ == 0) s.patient_since = s.clock.mono();
   s.ops.emplace_back(std::move(op));
 }
 

@@ -226,6 +226,8 @@ struct Lanes::Impl {
   std::deque<SubscriberState*> squeezed;  // that would be there but for the slots of all
   std::deque<Start> cleared;              // `started` committed, may be sent
   std::deque<LaneOp> ops;
+  std::size_t patient = 0;  // of them, results that may linger
+  Mono patient_since{};
   std::priority_queue<Timer, std::vector<Timer>, std::greater<>> timers;
   std::map<LaneId, std::set<MessageRef>> blocked;  // by dead letters, on_dead = block
   std::set<Lane*, ById> drains;                    // lanes with more in `parked`

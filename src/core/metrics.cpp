@@ -61,6 +61,9 @@ struct Metrics::Impl : MetricsRegistry {
                               "state", kOwnLabelValuesMax};
   Labelled<Gauge> queues{gauges("eventhub_queue_bytes", "Bytes in the bounded queues and caches."),
                          "queue", kOwnLabelValuesMax};
+  Labelled<Gauge> unsafe{gauges("eventhub_database_unsafe",
+                                "1 while a setting of PostgreSQL weakens what the hub promises."),
+                         "setting", kOwnLabelValuesMax};
   Labelled<Gauge> roles{gauges("eventhub_role_last_success_timestamp_seconds",
                                "When a role last did its work without an error."),
                         "role", kOwnLabelValuesMax};
@@ -92,6 +95,10 @@ struct Metrics::Impl : MetricsRegistry {
   Counter& fanned_out = counter("eventhub_messages_fanned_out_total", "Messages made from events.");
   Counter& log_dropped = counter("eventhub_log_dropped_lines_total",
                                  "Log lines lost because nobody read standard output.");
+  Counter& given_up = counter("eventhub_shards_given_up_total",
+                              "Times that a process gave up its shards because it was held up.");
+  Gauge& clock_difference = gauge("eventhub_database_clock_difference_seconds",
+                                  "The database's clock minus this process's.");
   Gauge& dlq = gauge("eventhub_dlq_size", "Dead letters.");
   Gauge& oldest = gauge("eventhub_oldest_pending_age_seconds", "Age of the oldest open message.");
   Gauge& blocked = gauge("eventhub_blocked_keys", "Ordering keys that wait for their head.");
@@ -208,6 +215,18 @@ void Metrics::role_success(std::string_view role) {
 
 void Metrics::internal_error(std::string_view where) {
   impl_->errors.of(where).Increment();
+}
+
+void Metrics::shards_given_up() {
+  impl_->given_up.Increment();
+}
+
+void Metrics::database_unsafe(std::string_view setting, bool is_unsafe) {
+  impl_->unsafe.of(setting).Set(is_unsafe ? 1 : 0);
+}
+
+void Metrics::database_clock_difference(double seconds) {
+  impl_->clock_difference.Set(seconds);
 }
 
 void Metrics::pending(std::string_view subscriber_id, double messages) {

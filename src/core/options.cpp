@@ -11,6 +11,10 @@ namespace {
 
 constexpr std::int64_t kHour = 3'600'000;   // in ms
 constexpr std::int64_t kYear = 31'536'000;  // in s
+// What other times of the hub ask of these options, in ms.
+constexpr std::int64_t kHeartbeatMax = 2'000;    // dispatchers count each other for 5 s
+constexpr std::int64_t kIdleSessionMin = 2'500;  // cleanup speaks every two seconds
+constexpr std::int64_t kMarginMin = 50;          // a webhook's time-out may act 20 ms late
 constexpr std::int64_t kKiB = 1 << 10;
 constexpr std::int64_t kMiB = 1 << 20;
 constexpr std::int64_t kGiB = 1 << 30;
@@ -119,6 +123,9 @@ void add_database_use(std::vector<Option>& table) {
                    "answered 503."});
   table.push_back({"database.migrate", "", in<S, &T::migrate>, 0, 0,
                    "Bring the schema up to date at start. false: refuse to start when it is not."});
+  table.push_back({"database.allow_unsafe_durability", "", in<S, &T::allow_unsafe_durability>, 0, 0,
+                   "Start although PostgreSQL may lose accepted events when its machine crashes "
+                   "(fsync = off), for a database of tests. false: refuse."});
 }
 
 void add_embedded(std::vector<Option>& table) {
@@ -177,6 +184,10 @@ void add_dispatcher_limits(std::vector<Option>& table) {
                    kKiB, 1024 * kGiB, "Payloads in memory, in bytes."});
   table.push_back({"dispatcher.result_rows_max", "", in<S, &T::result_rows_max>, 1, 10'000,
                    "Most results that share one commit."});
+  table.push_back({"dispatcher.result_linger_ms", "", in<S, &T::result_linger>, 0, 1'000,
+                   "The success of an unordered at-least-once message may wait so many "
+                   "milliseconds for others to share its commit; after a crash within them it is "
+                   "delivered again. 0: never waits."});
   table.push_back(
       {"dispatcher.park_after_ms", "", in<S, &T::park_after>, 10, 24 * kHour,
        "A message that has waited so many milliseconds for a reason moves from memory to "
@@ -186,22 +197,22 @@ void add_dispatcher_limits(std::vector<Option>& table) {
 void add_dispatcher_ownership(std::vector<Option>& table) {
   constexpr auto S = &C::dispatcher;
   using T = DispatcherConfig;
-  table.push_back({"dispatcher.heartbeat_ms", "", in<S, &T::heartbeat>, 10, 60'000,
+  table.push_back({"dispatcher.heartbeat_ms", "", in<S, &T::heartbeat>, 10, kHeartbeatMax,
                    "A dispatcher proves every so many milliseconds, by a commit, that it owns its "
                    "shards."});
   table.push_back(
       {"dispatcher.send_lease_ms", "", in<S, &T::send_lease>, 20, 600'000,
        "No attempt starts later than so many milliseconds after the last heartbeat. More "
        "than twice heartbeat_ms."});
-  table.push_back({"dispatcher.idle_session_timeout_ms", "", in<S, &T::idle_session_timeout>, 20,
-                   kHour,
+  table.push_back({"dispatcher.idle_session_timeout_ms", "", in<S, &T::idle_session_timeout>,
+                   kIdleSessionMin, kHour,
                    "PostgreSQL itself drops the session of a frozen dispatcher after so many "
                    "milliseconds. More than send_lease_ms."});
   table.push_back({"dispatcher.dead_node_after_ms", "", in<S, &T::dead_node_after>, 20, kHour,
                    "Others end the session of a process silent for so many milliseconds. Not less "
                    "than idle_session_timeout_ms."});
   table.push_back(
-      {"dispatcher.takeover_margin_ms", "", in<S, &T::takeover_margin>, 1, 600'000,
+      {"dispatcher.takeover_margin_ms", "", in<S, &T::takeover_margin>, kMarginMin, 600'000,
        "Ordered messages of a shard whose owner died wait their time-out, send_lease_ms "
        "and so many milliseconds."});
   table.push_back(

@@ -1,5 +1,6 @@
 // Which shards are ours: takes what nobody owns up to this node's part, gives away what is over it,
-// and everything when the process ends. A shard goes when nothing of it is in the air.
+// and everything when the process ends or was held up. A shard goes when nothing of it is in the
+// air.
 #include <algorithm>
 
 #include "eventhub/core/log.hpp"
@@ -21,7 +22,7 @@ Task<void> Worker::balance() {
   balance_due_ = now + kBalanceEvery;
   co_await hand_over();
   const int owned = static_cast<int>(ownership_.owned().size());
-  if (stopping_) {
+  if (stopping_ || leaving()) {
     give(owned);
     if (owned > 0) balance_due_ = now + kReleasingEvery;
     co_return;

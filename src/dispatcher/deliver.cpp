@@ -2,6 +2,7 @@
 // Lanes and the writer (own.cpp) go on from there.
 #include <random>
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 #include "worker.hpp"
 
@@ -36,7 +37,11 @@ void Worker::pump() {
   while (std::optional<Start> start = next_start()) {
     spawn(context_.executor, "deliver", deliver_on(std::move(*start)));
   }
-  if (lanes_.has_ops()) work_.set();
+  wake_writer();
+}
+
+void Worker::wake_writer() {
+  if (lanes_.write_due() < asleep_until_) work_.set();
 }
 
 // One delivery after the other, as long as there is one: a new coroutine for each costs more.
@@ -45,7 +50,7 @@ Task<void> Worker::deliver_on(Start first) {
   while (start) {
     co_await deliver(std::move(*start));
     --in_flight_;
-    if (lanes_.has_ops()) work_.set();
+    wake_writer();
     start = next_start();
   }
 }
@@ -128,6 +133,7 @@ Task<void> Worker::deliver(Start start) {
     co_await sleep_for(Millis{50});
     co_return;
   }
+  EVENTHUB_FAULT_POINT("disp.after_check_before_send");
   const Time sent_at = context_.clock.now();
   Sent sent;
   if (event) {
@@ -141,6 +147,7 @@ Task<void> Worker::deliver(Start start) {
     lanes_.not_sent(start);
     co_return;
   }
+  EVENTHUB_FAULT_POINT("disp.after_response_before_record");
   settle(start, sent, sent_at);
   if (result.status == 410 && result.kind == AttemptResult::Kind::answered) {
     spawn(context_.executor, "pause",

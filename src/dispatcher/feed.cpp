@@ -2,6 +2,7 @@
 // what was taken over. Stops while Lanes is full.
 #include <algorithm>
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 #include "worker.hpp"
 
@@ -94,6 +95,8 @@ Task<bool> Worker::feed_some(store::MessageFeed& feed) {
     window = co_await feed.read(cohort.position, limit, cohort.shards);
   }
   if (window.end <= cohort.position) co_return false;
+  EVENTHUB_FAULT_POINT_IF(rebuilds, "feed.rebuild");
+  EVENTHUB_FAULT_POINT_IF(!rebuilds, "feed.read");
   if (window.subscribers_version != context_.subscribers.current()->version) {
     co_await context_.subscribers.refresh();
   }

@@ -3,6 +3,7 @@
 // rebuild it.
 #include <algorithm>
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 #include "worker.hpp"
 
@@ -18,26 +19,64 @@ Task<void> Worker::own_loop() {
     } catch (const std::exception& error) {
       failed = true;
       if (ownership_.connected()) backoff = Millis{50};
-      lost_session(error.what());
+      log::warn("the dispatcher lost its session; its shards are rebuilt",
+                {{"error", error.what()}});
     }
-    if (!failed) break;
+    if (!failed && !leaving()) break;
+    forget_session();
     if (stopping_ && in_flight_ == 0)
       break;  // what was not recorded is done again by the next owner
     co_await sleep_for(backoff);
     backoff = std::min(backoff * 2, Millis{2'000});
+    co_await stay_away();
   }
   ownership_.disconnect();
 }
 
-void Worker::lost_session(std::string_view why) {
-  log::warn("the dispatcher lost its session; its shards are rebuilt", {{"error", why}});
+void Worker::forget_session() {
   ownership_.disconnect();
   lanes_.reset();
   payloads_.clear();
   cohorts_.clear();
   releasing_.clear();
   stuck_ = false;
+  leave_by_ = {};
   ++session_number_;
+  EVENTHUB_FAULT_POINT("own.heartbeat_lost");
+}
+
+// The watchdog. A process that was held up for a send_lease could start nothing meanwhile, and one
+// that is held up again and again, but gets to its heartbeat in between, would keep its shards and
+// crawl. So it hands them to the others, waits for no more than another send_lease for what is in
+// the air, and stays away until it has been on time for as long. Alone it keeps them: there is
+// nobody to do better.
+void Worker::held_up(Millis late) {
+  const Millis lease = context_.config.dispatcher.send_lease;
+  if (late < lease || stopping_ || seen_.dispatchers < 2) return;
+  away_until_ = context_.clock.mono() + lease;
+  if (leaving() || ownership_.owned().empty()) return;
+  leave_by_ = away_until_;
+  balance_due_ = {};
+  work_.set();
+  context_.metrics.shards_given_up();
+  log::warn("held up for too long: this dispatcher gives its shards to the others",
+            {{"milliseconds", late.count()}, {"shards", ownership_.owned().size()}});
+}
+
+// This loop may wake before the one that tells of a stall, so it looks for itself.
+Task<void> Worker::stay_away() {
+  const Millis lease = context_.config.dispatcher.send_lease;
+  Mono now = context_.clock.mono();
+  while (!stopping_ && now < away_until_) {
+    const Mono before = now;
+    co_await sleep_for(Millis{50});
+    now = context_.clock.mono();
+    if (now - before >= lease) away_until_ = now + lease;
+  }
+}
+
+bool Worker::given_up() const {
+  return leaving() && (ownership_.owned().empty() || context_.clock.mono() >= leave_by_);
 }
 
 // Everything is written down, or the time for that is over.
@@ -52,7 +91,7 @@ Task<void> Worker::own_session() {
   lanes_.set_subscribers(subscribers);
   co_await ownership_.connect();
   heartbeat_due_ = balance_due_ = {};
-  while (!ended()) {
+  while (!ended() && !given_up()) {
     const Mono now = context_.clock.mono();
     if (now >= tick_due_) {
       tick_due_ = now + Millis{100};
@@ -64,10 +103,13 @@ Task<void> Worker::own_session() {
     }
     if (now >= balance_due_) co_await balance();
     observe();
-    if (lanes_.has_ops() || context_.clock.mono() >= heartbeat_due_) {
+    const Mono due = std::min(lanes_.write_due(), heartbeat_due_);
+    const Mono before = context_.clock.mono();
+    if (before >= due) {
       co_await write_batch();
     } else {
-      co_await work_.wait(Millis{100});
+      asleep_until_ = std::min(due, before + Millis{100});
+      co_await work_.wait(std::chrono::ceil<Millis>(asleep_until_ - before));
     }
   }
   co_await leave();
@@ -85,8 +127,8 @@ Task<void> Worker::control_loop() {
   --loops_;
 }
 
-// The end of a drain. Where nothing is in the air and nothing uncommitted, the next owner need not
-// wait.
+// The end of a drain, or of a process that is held up too often. Where nothing is in the air and
+// nothing uncommitted, the next owner need not wait.
 Task<void> Worker::leave() {
   std::vector<std::int16_t> clean, unclean;
   for (const std::int16_t shard : ownership_.owned()) {

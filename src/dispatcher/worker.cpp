@@ -15,6 +15,7 @@ LanesConfig lanes_config(const Config& config) {
   lanes.queue_rows_max = config.dispatcher.queue_rows_max;
   lanes.in_flight_max = config.dispatcher.in_flight_max;
   lanes.dlq_copy_max = config.cleanup.dlq_copy_max;
+  lanes.result_linger = config.dispatcher.result_linger;
   lanes.park_after = config.dispatcher.park_after;
   lanes.takeover_extra = config.dispatcher.send_lease + config.dispatcher.takeover_margin;
   lanes.default_timeout = config.webhook.timeout;

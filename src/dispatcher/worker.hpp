@@ -22,6 +22,7 @@ class Worker final : public store::Role {
   std::string_view name() const override { return "dispatcher"; }
   Task<void> run() override;
   void stop() override;
+  void held_up(Millis late) override;
 
  private:
   // Shards whose feed stands at the same place. A take-over makes a new one, which rebuilds up to
@@ -39,7 +40,10 @@ class Worker final : public store::Role {
   Task<void> control_loop();
   bool ended() const;
   Task<void> leave();
-  void lost_session(std::string_view why);
+  void forget_session();
+  bool leaving() const { return leave_by_ != Mono{}; }
+  bool given_up() const;
+  Task<void> stay_away();
 
   // write.cpp
   Task<void> write_batch();
@@ -67,6 +71,7 @@ class Worker final : public store::Role {
 
   // deliver.cpp
   void pump();
+  void wake_writer();
   Task<void> pump_loop();
   std::optional<Start> next_start();
   Task<void> deliver_on(Start first);
@@ -95,6 +100,7 @@ class Worker final : public store::Role {
   std::int64_t window_events_ = 16;         // grows while windows bring few rows
   std::map<std::int16_t, Mono> releasing_;  // since when
   Wakeup work_;                             // for own_loop: something to write
+  Mono asleep_until_ = Mono::max();         // own_loop, unless it is woken
   Wakeup ready_;                            // for pump_loop
   std::uint32_t session_number_ = 0;
   store::NodesSeen seen_;
@@ -105,6 +111,8 @@ class Worker final : public store::Role {
   bool stopping_ = false, stopped_ = false;
   bool stuck_ = false;  // results cannot be written: nothing more is sent
   Mono drain_until_{};
+  Mono leave_by_{};    // held up: shards that are not free to go by then are left as they are
+  Mono away_until_{};  // held up: takes none before
 };
 
 }  // namespace eventhub::dispatcher

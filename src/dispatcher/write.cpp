@@ -3,6 +3,7 @@
 // session.
 #include <algorithm>
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 #include "worker.hpp"
 
@@ -33,6 +34,7 @@ Task<void> Worker::write_batch() {
   const Mono due = heartbeat_due_;
   const std::vector<LaneAnswer> answers = co_await write_until_done(ops);
   if (!ops.empty()) context_.metrics.batch("results", ops.size());
+  EVENTHUB_FAULT_POINT_IF(!ops.empty(), "disp.record_after_commit");
   for (std::size_t i = 0; i < ops.size(); ++i) lanes_.committed(ops[i], answers[i]);
   pump();
   if (due != heartbeat_due_) co_await notice_subscribers();

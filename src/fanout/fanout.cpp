@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/store/role_loop.hpp"
 #include "eventhub/store/sequencer.hpp"
 #include "fanout/chunks.hpp"
@@ -93,6 +94,7 @@ Task<void> Fanout::own(store::Sequencer& session) {
 Task<std::size_t> Fanout::run_once(store::Sequencer& session) {
   const store::Sequencer::Feed feed = co_await session.read(context_.config.fanout.batch_rows_max);
   if (feed.events.empty()) co_return 0;
+  EVENTHUB_FAULT_POINT("fanout.read");
   co_await update_matcher(feed.subscribers_version);
   co_await fan_out(session, feed);
   co_return feed.events.size();
@@ -114,6 +116,7 @@ Task<void> Fanout::fan_out(store::Sequencer& session, const store::Sequencer::Fe
   Chunk chunk;
   while (!loop_.stopping() && chunks.next(chunk)) {
     co_await session.append(chunk.messages, chunk.through);
+    EVENTHUB_FAULT_POINT("fanout.after_commit");
     if (chunk.messages.empty()) continue;
     context_.local_horizon = chunk.through;
     context_.wakeups.notify(store::Signal::messages);

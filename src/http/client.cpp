@@ -6,6 +6,7 @@
 #include <boost/asio/error.hpp>
 #include <exception>
 
+#include "eventhub/core/fault.hpp"
 #include "http/client_impl.hpp"
 
 namespace eventhub::http {
@@ -101,6 +102,10 @@ Task<void> Client::Impl::run(Exchange& exchange, const Post& request, bool may_r
 }
 
 Task<bool> Client::Impl::send(Exchange& exchange, const Post& request, bool may_resend) {
+  if (exchange.over_by(clock.mono())) {
+    exchange.fail({});
+    co_return false;
+  }
   Connection& connection = *exchange.lease.connection();
   const bool reused = connection.uses++ > 0;
   exchange.stage = Exchange::Stage::sending;
@@ -109,6 +114,7 @@ Task<bool> Client::Impl::send(Exchange& exchange, const Post& request, bool may_
   error_code error;
   const std::size_t written = connection.write_now(connection.head, request.body, error);
   const bool nothing_left = error && written == 0;
+  EVENTHUB_FAULT_POINT_IF(!error && written < total, "disp.half_request_sent");
   if (!nothing_left) exchange.result.sent = true;
   // A receiver may answer before it has read everything, so a request that waits for it is written
   // beside the reading; and it may close then, so the answer is looked for after an error as well.
@@ -117,6 +123,7 @@ Task<bool> Client::Impl::send(Exchange& exchange, const Post& request, bool may_
   } else if (!error && written < total) {
     error = co_await connection.write_rest(connection.head, request.body, written);
   }
+  EVENTHUB_FAULT_POINT("disp.after_send");
   Answer answer;
   if (!nothing_left && !exchange.over()) {
     const error_code read_error = co_await read_answer(exchange, connection, answer);
@@ -151,6 +158,7 @@ Task<error_code> Client::Impl::read_answer(Exchange& exchange, Connection& conne
     if (exchange.over()) break;
     const bool had_status = answer.has_status();
     connection.consume(answer.feed(connection.unread()));
+    EVENTHUB_FAULT_POINT_IF(!error && !answer.complete(), "disp.half_response");
     if (error == boost::asio::error::eof && !answer.complete()) answer.end_of_stream();
     if (!had_status && answer.has_status()) {
       exchange.answered(answer.parser().status(), clock.mono());

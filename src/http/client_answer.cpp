@@ -119,8 +119,11 @@ std::size_t Answer::feed(std::string_view bytes) {
   while (taken < bytes.size() && !complete_ && !failed_) {
     got_some_ = true;
     const bool in_body = parser_->saw_header();
+    const std::string_view rest = bytes.substr(taken);
+    // Beast asserts that a last chunk it once saw the size of is at least "0\r\n\r\n" long.
+    if (parser_->awaits_first_chunk() && rest.size() < 5 && rest.front() == '0') break;
     beast::error_code error;
-    const std::size_t n = parser_->put({bytes.data() + taken, bytes.size() - taken}, error);
+    const std::size_t n = parser_->put({rest.data(), rest.size()}, error);
     taken += n;
     if (in_body) body_bytes_ += n;
     if (!after_put(error, bytes.size() - taken)) break;

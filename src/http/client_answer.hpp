@@ -14,6 +14,8 @@ class AnswerParser final : public boost::beast::http::basic_parser<false> {
   AnswerParser();
   int status() const { return status_; }
   bool saw_header() const { return saw_header_; }
+  // Whether the body's length is that of its chunks, and none of them has begun.
+  bool awaits_first_chunk() const { return saw_header_ && chunked_ && !saw_chunk_; }
   std::size_t header_bytes() const { return header_bytes_; }
   // What the gate found; empty when Beast itself refused.
   std::string_view refusal() const { return refusal_; }
@@ -33,7 +35,7 @@ class AnswerParser final : public boost::beast::http::basic_parser<false> {
   void on_header_impl(error_code& error) override;
   void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
   std::size_t on_body_impl(string_view body, error_code&) override;
-  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override {}
+  void on_chunk_header_impl(std::uint64_t, string_view, error_code&) override { saw_chunk_ = true; }
   std::size_t on_chunk_body_impl(std::uint64_t, string_view body, error_code&) override;
   void on_finish_impl(error_code&) override {}
   void refuse(std::string_view why, error_code& error);
@@ -44,6 +46,7 @@ class AnswerParser final : public boost::beast::http::basic_parser<false> {
   int lengths_ = 0;
   int encodings_ = 0;
   bool chunked_ = false;
+  bool saw_chunk_ = false;
   bool plain_length_ = true;
   bool saw_header_ = false;
   std::size_t header_bytes_ = 0;

@@ -57,6 +57,14 @@ void Exchange::expire() {
   wake();
 }
 
+bool Exchange::over_by(Mono now) {
+  if (!over_ && now >= deadline()) {
+    disarm();
+    expire();
+  }
+  return over_;
+}
+
 void Exchange::wake() {
   awake_ = true;
   if (parked_) parked_->cancel();

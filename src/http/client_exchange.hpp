@@ -24,6 +24,8 @@ class Exchange final : public Timed, public ResolveWaiter, public LeaseWaiter {
 
   const Url& url() const { return url_; }
   bool over() const { return over_; }
+  // The same by the clock: after a stall of the process others may come before the timer.
+  bool over_by(Mono now);
 
   // Ways to wait; both return early when over().
   Task<void> wait_for_lease();

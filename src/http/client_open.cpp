@@ -2,6 +2,7 @@
 // TLS.
 #include <boost/asio/ip/tcp.hpp>
 
+#include "eventhub/core/fault.hpp"
 #include "http/client_impl.hpp"
 
 namespace eventhub::http {
@@ -50,6 +51,7 @@ Task<bool> Client::Impl::open(Exchange& exchange) {
     fresh->opened_at = clock.mono();
     exchange.lease.set(std::move(fresh));
     const ip::tcp::endpoint endpoint(address, exchange.url().port);
+    EVENTHUB_FAULT_POINT("disp.before_connect");
     const error_code error = co_await exchange.lease.connection()->connect(endpoint);
     if (!error && !exchange.over()) {
       const bool ready = co_await handshake(exchange);

@@ -169,12 +169,14 @@ std::variant<Url, std::string> parse_url(std::string_view text) {
 std::string redact_url(std::string_view text) {
   text = text.substr(0, text.find_first_of("?#"));
   std::string out;
-  if (const auto scheme_end = text.find("://"); scheme_end != std::string_view::npos) {
+  const auto scheme_end = text.find("://");
+  const bool url = scheme_end < text.find_first_of("@/");
+  if (url) {
     out = text.substr(0, scheme_end + 3);
     text.remove_prefix(scheme_end + 3);
   }
   // Up to the last '@' of what may be the authority; a backslash ends it for some parsers.
-  const auto authority = text.substr(0, text.find('/'));
+  const auto authority = url ? text.substr(0, text.find('/')) : text;
   if (const auto at = authority.rfind('@'); at != std::string_view::npos)
     text.remove_prefix(at + 1);
   out += text;

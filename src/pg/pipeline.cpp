@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "pg/error_of.hpp"
+#include "pg/fault.hpp"
 #include "pg/impl.hpp"
 
 namespace eventhub::pg {
@@ -73,6 +74,7 @@ void Connection::Impl::Run::send() {
   for (const Item& item : items_) impl_.plan.push_back(&plan(item));
   if (PQpipelineStatus(impl_.conn) == PQ_PIPELINE_OFF) PQenterPipelineMode(impl_.conn);
   for (std::size_t i = 0; i < items_.size(); ++i) send_one(i);
+  EVENTHUB_FAULT_IN_TRANSACTION(impl_.conn);
   synced_ = true;
   if (PQpipelineSync(impl_.conn) == 0) {
     impl_.broken = true;

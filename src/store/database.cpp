@@ -32,7 +32,8 @@ Database::Database(Executor executor, const DatabaseConfig& config, Metrics& met
       config_(config),
       metrics_(metrics),
       lock_idle_timeout_(lock_idle_timeout),
-      places_(std::make_shared<Places>(Places{0, this})) {}
+      places_(std::make_shared<Places>(Places{0, this})),
+      opened_(executor_) {}
 
 Database::~Database() {
   places_->database = nullptr;
@@ -99,6 +100,7 @@ Task<pg::ConnectionPtr> Database::open(Profile profile, std::shared_ptr<void> pl
   count();
   try {
     auto connection = co_await pg::Connection::open(std::move(wanted), &metrics_);
+    opened_.set();
     co_return connection;
   } catch (const pg::Error& error) {
     std::string message = "cannot connect to " + target + ": " + error.what();

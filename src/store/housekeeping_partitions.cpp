@@ -1,5 +1,6 @@
 // Partitions: made ahead, dropped when nobody needs them. A partition goes as a whole or stays as a
 // whole.
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 #include "eventhub/store/housekeeping.hpp"
 
@@ -110,6 +111,7 @@ Task<int> Housekeeping::drop_partitions() {
     const bool gone = co_await drop(partition);
     if (gone) ++dropped;
   }
+  EVENTHUB_FAULT_POINT_IF(dropped > 0, "partition.dropped");
   if (dropped > 0) co_await context_.partitions.reload();
   co_return dropped;
 }
@@ -122,6 +124,7 @@ Task<std::string> Housekeeping::held_by(Partition partition) {
 
 // False when somebody uses the partition just now; the next round tries again.
 Task<bool> Housekeeping::drop(Partition partition) {
+  EVENTHUB_FAULT_POINT("partition.drop");
   try {
     co_await connection_->exec(drop_sql(partition, context_.config.cleanup.retention));
   } catch (const pg::Error& error) {

@@ -2,6 +2,7 @@
 // partitions.
 #include <algorithm>
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 #include "eventhub/store/housekeeping.hpp"
 
@@ -60,6 +61,7 @@ Task<std::int64_t> Housekeeping::delete_dead_letters() {
     params.f64(static_cast<double>(context_.config.cleanup.dlq_retention.count())).i64(kBatch);
     const pg::Result result = co_await connection_->run(kDeleteLetters, std::move(params));
     deleted += result.affected();
+    EVENTHUB_FAULT_POINT_IF(deleted > 0, "cleanup.mid_batch");
     if (result.affected() < kBatch) break;
   }
   if (deleted > 0) log::info("dead letters past retention deleted", {{"rows", deleted}});

@@ -3,6 +3,7 @@
 // Statements: ingest_sql.cpp.
 #include <algorithm>
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 #include "eventhub/store/idempotency_buckets.hpp"
 #include "ingest_impl.hpp"
@@ -69,6 +70,9 @@ Task<Ingest::Impl::Fate> Ingest::Impl::write(std::span<WaitingPtr> rows) {
   std::int64_t last_seq = 0;
   try {
     auto calls = insert_calls(rows, context.database.lock_space());
+    EVENTHUB_FAULT_POINT("api.before_insert");
+    EVENTHUB_MUTATE("ack_before_commit", co_await queue.answer_early(rows));
+    EVENTHUB_FAULT_BEFORE_COMMIT("api.after_insert_before_commit");
     const auto results = co_await connection->run_all(std::move(calls));
     last_seq = read_inserted(rows, results.back());
   } catch (const pg::Error& error) {

@@ -62,6 +62,19 @@ Batch IngestQueue::take(std::size_t rows_max, std::size_t bytes_max) {
   return batch;
 }
 
+#ifdef EVENTHUB_FAULTS
+Task<void> IngestQueue::answer_early(std::span<WaitingPtr> rows) {
+  for (auto& row : rows) {
+    auto done = std::move(*row->done);
+    row->done.emplace([](AcceptResult) {});
+    boost::asio::post(executor_, [done = std::move(done), id = row->id]() mutable {
+      std::move(done)(Accepted{id, false});
+    });
+  }
+  co_await sleep_for(Millis{200});
+}
+#endif
+
 void IngestQueue::put_back(Batch rows) {
   queue_.insert(queue_.begin(), std::make_move_iterator(rows.begin()),
                 std::make_move_iterator(rows.end()));

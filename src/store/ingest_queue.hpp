@@ -46,6 +46,10 @@ class IngestQueue {
   void push(WaitingPtr waiting);
   // The next batch, at least one row; a key is in it once.
   Batch take(std::size_t rows_max, std::size_t bytes_max);
+#ifdef EVENTHUB_FAULTS
+  // The mutant ack_before_commit: returns when the 202 of rows that are not there is on its way.
+  Task<void> answer_early(std::span<WaitingPtr> rows);
+#endif
   // Back to the front, in order.
   void put_back(Batch rows);
   // Answers rows (their `result` is set) and their followers. Callers are resumed by one posted

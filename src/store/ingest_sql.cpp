@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/store/database.hpp"
 
 namespace eventhub::store {
@@ -90,7 +91,7 @@ std::vector<pg::Call> insert_calls(std::span<const WaitingPtr> rows, std::int32_
   lock.i32(lock_space).i32(static_cast<std::int32_t>(Lock::ordering));
   std::vector<pg::Call> calls;
   calls.reserve(2);
-  calls.push_back({&kLock, std::move(lock)});
+  if (!EVENTHUB_MUTANT("id_cursor")) calls.push_back({&kLock, std::move(lock)});
   calls.push_back({keyed ? &kInsertKeyed : &kInsert, insert_params(rows, keyed)});
   return calls;
 }

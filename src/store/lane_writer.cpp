@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 #include "lane_batch.hpp"
 #include "lane_sql.hpp"
@@ -38,6 +39,8 @@ Task<std::vector<LaneAnswer>> LaneWriter::attempt(pg::Connection& session,
   const std::size_t own = calls.size();
   for (pg::Call& call : extra) calls.push_back(std::move(call));
   if (calls.empty()) co_return std::vector<LaneAnswer>(ops.size());
+  EVENTHUB_FAULT_BEFORE_COMMIT_IF(!ids.empty(), "dlq.before_commit");
+  EVENTHUB_FAULT_BEFORE_COMMIT_IF(!ops.empty(), "disp.record_before_commit");
   std::vector<pg::Result> results = co_await session.run_all(std::move(calls));
   std::vector<LaneAnswer> answers = batch.answers(results);
   extra_results_.assign(results.begin() + static_cast<std::ptrdiff_t>(own), results.end());
@@ -98,10 +101,24 @@ Task<std::vector<LaneAnswer>> LaneWriter::halves(pg::Connection& session, std::v
   co_return answers;
 }
 
+#ifdef EVENTHUB_FAULTS
+Task<std::vector<LaneAnswer>> LaneWriter::unfenced(pg::Connection& session,
+                                                   const std::vector<LaneOp>& ops,
+                                                   const std::vector<std::int16_t>& shards,
+                                                   std::vector<pg::Call> extra) {
+  extra_results_.clear();
+  Database::Lease other = co_await context_.database.lease();
+  std::vector<LaneAnswer> answers = co_await attempt(*other, ops, shards, {});
+  extra_results_ = co_await session.run_all(std::move(extra));
+  co_return answers;
+}
+#endif
+
 Task<std::vector<LaneAnswer>> LaneWriter::write(pg::Connection& session,
                                                 const std::vector<LaneOp>& ops,
                                                 const std::vector<std::int16_t>& shards,
                                                 std::vector<pg::Call> extra) {
+  EVENTHUB_MUTATE("no_fence", co_return co_await unfenced(session, ops, shards, std::move(extra)));
   std::string refusal;
   try {
     std::vector<LaneAnswer> answers = co_await attempt(session, ops, shards, std::move(extra));

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 
 namespace eventhub::store {
@@ -49,7 +50,7 @@ const pg::Statement kTake{
     " unclean = CASE WHEN old.clean THEN 0 WHEN old.owner = $2 THEN old.unclean"
     "  WHEN old.acquired_at < clock_timestamp() - interval '5 min' THEN 1 ELSE old.unclean + 1 END"
     " FROM old WHERE s.shard = old.shard"
-    " RETURNING s.shard, s.lwm, NOT old.clean AND old.owner IS DISTINCT FROM $2, s.unclean"};
+    " RETURNING s.shard, s.lwm, NOT old.clean, s.unclean, old.owner IS NOT DISTINCT FROM $2"};
 
 const pg::Statement kParkedSubscribers{
     "parked_subscribers",
@@ -142,10 +143,16 @@ Task<std::vector<std::int16_t>> Ownership::lock_free_shards(int count) {
   co_return got;
 }
 
+// Who was marked as the owner by us, and is not told so, has not waited for the one before.
 Task<std::vector<Takeover>> Ownership::acquire(int count) {
   std::vector<Takeover> takeovers;
   const std::vector<std::int16_t> got = co_await lock_free_shards(count);
   if (got.empty()) co_return takeovers;
+  EVENTHUB_FAULT_POINT("own.locked");
+  std::set<std::int16_t> told;
+  for (const std::int16_t shard : got) {
+    if (told_.erase(shard) > 0) told.insert(shard);
+  }
   pg::Params params;
   params.i16s(got).uuid(context_.node);
   const pg::Result rows = co_await session_->run(kTake, std::move(params));
@@ -153,7 +160,8 @@ Task<std::vector<Takeover>> Ownership::acquire(int count) {
     Takeover takeover;
     takeover.shard = rows.i16(i, 0);
     takeover.lwm = rows.i64(i, 1);
-    takeover.wait = rows.boolean(i, 2);
+    const bool ours = rows.boolean(i, 4) && told.contains(takeover.shard);
+    takeover.wait = rows.boolean(i, 2) && !ours;
     takeover.careful = rows.i32(i, 3) >= context_.config.dispatcher.careful_after;
     if (takeover.careful) {
       log::warn("a shard lost its owner several times in a row: careful mode",
@@ -163,6 +171,8 @@ Task<std::vector<Takeover>> Ownership::acquire(int count) {
   }
   co_await read_parked(takeovers);
   owned_.insert(got.begin(), got.end());
+  EVENTHUB_FAULT_POINT("own.acquired");
+  told_.insert(got.begin(), got.end());
   co_return takeovers;
 }
 
@@ -194,6 +204,7 @@ Task<void> Ownership::release(std::vector<std::int16_t> shards, bool clean) {
   pg::Params mark;
   mark.i16s(shards).boolean(clean);
   co_await session_->run(kRelease, std::move(mark));
+  EVENTHUB_FAULT_POINT("own.release");
   // Only now: the lock must outlive the mark's commit.
   pg::Params unlock;
   unlock.i32(context_.database.lock_space()).i16s(shards);
@@ -202,6 +213,7 @@ Task<void> Ownership::release(std::vector<std::int16_t> shards, bool clean) {
 }
 
 Task<void> Ownership::leave() {
+  EVENTHUB_FAULT_POINT("own.leave");
   pg::Params params;
   params.uuid(context_.node);
   co_await session_->run(kLeave, std::move(params));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 
 namespace eventhub::store {
@@ -61,7 +62,9 @@ Task<void> Partitions::ensure(std::int64_t event_seq) {
     calls[0].params.i32(database_.lock_space()).i32(static_cast<std::int32_t>(Lock::partitions));
     calls[1].statement = &kCreate;
     calls[1].params.i64(event_seq);
+    EVENTHUB_FAULT_BEFORE_COMMIT("partition.create");
     const std::vector<pg::Result> results = co_await connection->run_all(std::move(calls));
+    EVENTHUB_FAULT_POINT_IF(results[1].rows() > 0, "partition.created");
     if (results[1].rows() == 0) {
       co_await load(*connection);
       co_return;

@@ -2,6 +2,7 @@
 // sequencer_append.cpp; the loop that calls them is src/fanout/fanout.cpp.
 #include "eventhub/store/sequencer.hpp"
 
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 #include "store/sequencer_sql.hpp"
 
@@ -62,6 +63,7 @@ Task<bool> Sequencer::try_acquire() {
   next_.reset();
   co_await context_.partitions.reload();
   log::info("fan-out owns the sequence", {{"cursor", cursor_}});
+  EVENTHUB_FAULT_POINT("fanout.acquired");
   co_return true;
 }
 
@@ -71,6 +73,7 @@ Task<void> Sequencer::release() {
   if (writes_node(context_)) calls.push_back(call_with_node(kNodeGone, context_));
   if (owner_) calls.push_back(connection_.unlock());
   if (calls.empty()) co_return;
+  EVENTHUB_FAULT_POINT_IF(owner_, "fanout.release");
   co_await connection_->run_all(std::move(calls));
   if (owner_) log::info("fan-out gave the sequence up", {{"cursor", cursor_}});
   owner_ = false;

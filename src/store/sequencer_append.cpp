@@ -1,5 +1,6 @@
 // Commits what the fan-out matched, on the session that holds the lock. A batch that PostgreSQL
 // refuses is cut down to the one event at fault (here) and the one row (sequencer_bury.cpp).
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 #include "eventhub/store/sequencer.hpp"
 #include "store/sequencer_sql.hpp"
@@ -52,6 +53,7 @@ Task<Sequencer::Refusal> Sequencer::try_insert(std::span<const Message> messages
   std::vector<pg::Call> calls;
   if (!messages.empty()) calls.push_back(insert_messages(messages));
   if (save) calls.push_back(save_cursor(through));
+  EVENTHUB_FAULT_BEFORE_COMMIT_IF(!messages.empty(), "fanout.before_commit");
   try {
     co_await connection_->run_all(std::move(calls));
   } catch (const pg::Error& error) {

@@ -1,5 +1,6 @@
 // One event with a message that PostgreSQL refuses: the good ones and a dead letter for the bad one
 // are committed together, so that nobody ever sees half of an event.
+#include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
 #include "eventhub/store/sequencer.hpp"
 #include "store/sequencer_sql.hpp"
@@ -48,6 +49,7 @@ Task<void> Sequencer::insert_or_bury(std::span<const Message> messages) {
   }
   const std::size_t half = messages.size() / 2;
   co_await insert_or_bury(messages.first(half));
+  EVENTHUB_FAULT_POINT("fanout.half_messages");
   co_await insert_or_bury(messages.subspan(half));
 }
 

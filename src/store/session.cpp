@@ -54,7 +54,9 @@ pg::ConnectOptions session_options(const DatabaseConfig& config, Profile profile
                   {"idle_in_transaction_session_timeout", "10000"},
                   {"timezone", "UTC"},
                   {"jit", "off"},
-                  {"synchronous_commit", "on"}};
+                  {"synchronous_commit", "on"},
+                  // A snapshot for each statement: what follows a lock has to see what came before.
+                  {"default_transaction_isolation", "read committed"}};
   if (profile != Profile::general) {
     out.settings.insert(out.settings.end(), {{"plan_cache_mode", "force_generic_plan"},
                                              {"enable_seqscan", "off"},

@@ -8,6 +8,7 @@ from hub import BINARY, Hub, Postgres, Sink
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out unless --all is given")
+    config.addinivalue_line("markers", "release: scripts/test --all runs it on build/release too")
     config.addinivalue_line("markers", "memory: scripts/test --all runs it on build/release too")
 
 

@@ -186,9 +186,9 @@ class Hub:
             headers["X-Idempotency-Key"] = key
         return self.request("POST", "/events", body, headers, timeout)
 
-    def metrics(self):
+    def metrics(self, timeout=30):
         """{"name{label=\\"x\\"}": value} of GET /metrics."""
-        text = self.request("GET", "/metrics").body.decode()
+        text = self.request("GET", "/metrics", timeout=timeout).body.decode()
         found = {}
         for line in text.splitlines():
             if line and not line.startswith("#"):

@@ -194,11 +194,12 @@ class Fleet:
 
 
 def wait_balanced(database, dispatchers, timeout=PATIENCE):
-    """Until `dispatchers` processes own the 64 shards in equal parts."""
+    """Until each of `dispatchers` processes owns shards, and none more than its part of the 64."""
     def even():
         owned = [row[0] for row in database.rows(
             "SELECT count(*) FROM shards WHERE owner IS NOT NULL GROUP BY owner")]
-        return len(owned) == dispatchers and sum(owned) == 64 and max(owned) - min(owned) <= 1
+        part = -(-64 // dispatchers)
+        return len(owned) == dispatchers and sum(owned) == 64 and max(owned) <= part
     wait_until(even, timeout, f"64 shards on {dispatchers} dispatchers")
 
 

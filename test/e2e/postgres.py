@@ -32,9 +32,10 @@ def newest_bin_dir():
 
 class Postgres:
     """`settings` are postgresql.conf settings. fsync is off: a killed server loses nothing by it,
-    only a killed machine would."""
+    only a killed machine would. `prepare(root)` is called before there is a cluster; `initdb` are
+    further arguments, in which {root} is that directory."""
 
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, prepare=None, initdb=()):
         self.root = tempfile.mkdtemp(prefix="eventhub-pg-")
         self.data = os.path.join(self.root, "data")
         self.socket_dir = self.root
@@ -49,15 +50,27 @@ class Postgres:
             self.user = pwd.getpwnam("postgres")
             os.chown(self.root, self.user.pw_uid, self.user.pw_gid)
         os.chmod(self.root, 0o755)
-        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                  "--locale=C", "--no-sync")
+        if prepare:
+            prepare(self.root)
+        self._make(initdb)
         with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as file:
             for name, value in self.settings.items():
                 file.write(f"{name} = '{value}'\n")
         self.process = None
         self.start()
+        self._begin()
+
+    def _make(self, initdb):
+        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                  "--locale=C", "--no-sync", *(one.format(root=self.root) for one in initdb))
+
+    def _begin(self):
         with self.connect("postgres") as connection:
             connection.cursor().execute("CREATE ROLE eventhub LOGIN")
+
+    @property
+    def port(self):
+        return int(self.settings.get("port", 5432))
 
     def _demote(self):
         if self.user:
@@ -84,7 +97,7 @@ class Postgres:
                 time.sleep(0.05)
 
     def connect(self, name, user="postgres"):
-        connection = psycopg2.connect(host=self.socket_dir, dbname=name, user=user,
+        connection = psycopg2.connect(host=self.socket_dir, port=self.port, dbname=name, user=user,
                                       connect_timeout=10)
         connection.autocommit = True
         return connection
@@ -157,7 +170,8 @@ class Database:
     def environment(self):
         """The variables that point a hub here."""
         return {"DB_HOST": self.server.socket_dir, "DB_NAME": self.name, "DB_USER": "eventhub",
-                "DB_PASSWORD": "unused"}
+                "DB_PASSWORD": "unused",
+                "EVENTHUB_DATABASE_ALLOW_UNSAFE_DURABILITY": "true"}
 
     def connect(self):
         connection = self.server.connect(self.name, "eventhub")

@@ -1,19 +1,23 @@
-"""A TCP road to a PostgreSQL on a unix socket that can be cut or go silent.
+"""A TCP road to a PostgreSQL on a unix socket that can be cut, go silent or be slow.
 
     proxy = Proxy(server)
     hub(env=proxy.environment())
     proxy.cut()                  # both ends of every connection are closed
     proxy.silence()              # nothing is forwarded any more, nothing is closed
     proxy.resume()
+    proxy.delay = 0.3            # seconds that each piece waits, in either direction
 """
 import os
 import socket
+import struct
 import threading
+import time
 
 
 class Proxy:
     def __init__(self, server):
-        self._target = os.path.join(server.socket_dir, ".s.PGSQL.5432")
+        self._target = os.path.join(server.socket_dir, f".s.PGSQL.{server.port}")
+        self.delay = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
@@ -63,6 +67,12 @@ class Proxy:
         except OSError:
             near.close()
             return
+        try:
+            self._begin(near, far)
+        except OSError:
+            near.close()
+            far.close()
+            return
         with self._lock:
             self._open |= {near, far}
         back = threading.Thread(target=self._forward, args=(far, near), daemon=True)
@@ -74,11 +84,16 @@ class Proxy:
         near.close()
         far.close()
 
+    def _begin(self, near, far):
+        """For those who say something else to the server than what they hear."""
+
     def _forward(self, source, target):
         try:
             while True:
                 data = source.recv(65536)
                 self._flows.wait()
+                if self.delay:
+                    time.sleep(self.delay)
                 if not data:
                     break
                 target.sendall(data)
@@ -89,3 +104,32 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass
+
+
+class Pooler(Proxy):
+    """Drops the settings that sessions ask for at their start, as PgBouncer does with
+    `ignore_startup_parameters = options`."""
+
+    def _begin(self, near, far):
+        while True:
+            size, code = struct.unpack("!ii", _exactly(near, 8))
+            rest = _exactly(near, size - 8)
+            if code == 3 << 16:
+                break
+            far.sendall(struct.pack("!ii", size, code) + rest)  # may we have TLS?
+            near.sendall(_exactly(far, 1))
+        words = rest[:-2].split(b"\0")
+        kept = [(name, value) for name, value in zip(words[::2], words[1::2])
+                if name != b"options"]
+        rest = b"".join(name + b"\0" + value + b"\0" for name, value in kept) + b"\0"
+        far.sendall(struct.pack("!ii", len(rest) + 8, code) + rest)
+
+
+def _exactly(source, size):
+    data = b""
+    while len(data) < size:
+        more = source.recv(size - len(data))
+        if not more:
+            raise OSError("closed")
+        data += more
+    return data

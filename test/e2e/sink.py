@@ -31,6 +31,7 @@ class Answer:
     reset: bool = False   # closes without an answer (RST)
     close_after: bool = False  # answers, then closes without having said so
     raw: bytes = None     # sent instead of a well-formed answer
+    pause: float = 0      # seconds between the first half of the answer and the second
 
 
 @dataclasses.dataclass
@@ -184,6 +185,9 @@ class Sink:
         answer = rule(delivery) if callable(rule) else rule
         if not isinstance(answer, Answer):
             answer = Answer(answer)
+        return self._perform(connection, delivery, answer)
+
+    def _perform(self, connection, delivery, answer):
         if answer.delay:
             time.sleep(answer.delay)
         if answer.hang:
@@ -196,7 +200,12 @@ class Sink:
             self._finish(delivery, None)
             return False
         try:
-            connection.sendall(answer.raw if answer.raw is not None else _render(answer))
+            data = answer.raw if answer.raw is not None else render(answer)
+            if answer.pause:
+                connection.sendall(data[:len(data) // 2])
+                time.sleep(answer.pause)
+                data = data[len(data) // 2:]
+            connection.sendall(data)
         except OSError:  # who asked is gone: our work on it ends now all the same
             self._finish(delivery, None)
             return False
@@ -243,7 +252,7 @@ def _end(delivery, timeout):
     return math.inf if timeout is None else delivery.t_start + int(timeout * 1e9)
 
 
-def _render(answer):
+def render(answer):
     lines = [f"HTTP/1.1 {answer.status} Answer", f"Content-Length: {len(answer.body)}"]
     lines += [f"{name}: {value}" for name, value in answer.headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + answer.body

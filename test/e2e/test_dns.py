@@ -1,9 +1,6 @@
 """Names of receivers, asked of a name server that does not answer for every zone."""
 import collections
-import socket
 import statistics
-import struct
-import threading
 import time
 
 import pytest
@@ -11,66 +8,9 @@ import pytest
 from hub import wait_until
 from load import PATIENCE, event, times_sent, wait_ended
 from load import exact_sink as sink  # noqa: F401  (a fixture)
+from names import TTL, NameServer
 
-NO_ERROR, NO_SUCH_NAME = 0, 3
-TYPE_A = 1
-TTL = 1  # seconds, the shortest that the hub keeps an answer
 ROUNDS = 5
-
-
-class NameServer:
-    """127.0.0.1 for *.live.test; nothing at all for *.dead.test, until it is revived; no such name
-    for others. UDP only; an AAAA question is answered with no address."""
-
-    def __init__(self):
-        self.asked = collections.Counter()  # questions for A records, repetitions included
-        self._revived = threading.Event()
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.settimeout(0.1)
-        self._closed = False
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    @property
-    def address(self):
-        return f"127.0.0.1:{self._socket.getsockname()[1]}"
-
-    def revive(self):
-        self._revived.set()
-
-    def close(self):
-        self._closed = True
-        self._thread.join()
-        self._socket.close()
-
-    def _run(self):
-        while not self._closed:
-            try:
-                query, peer = self._socket.recvfrom(2048)
-            except TimeoutError:
-                continue
-            answer = self._answer(query)
-            if answer:
-                self._socket.sendto(answer, peer)
-
-    def _answer(self, query):
-        labels, at = [], 12
-        while query[at]:
-            labels.append(query[at + 1:at + 1 + query[at]].decode().lower())
-            at += 1 + query[at]
-        kind, = struct.unpack_from("!H", query, at + 1)
-        name = ".".join(labels)
-        self.asked[name] += kind == TYPE_A
-        if name.endswith(".dead.test") and not self._revived.is_set():
-            return None
-        known = name.endswith((".live.test", ".dead.test"))
-        records = b""
-        if known and kind == TYPE_A:  # its name is that of the question, at offset 12
-            records = struct.pack("!HHHIH", 0xC00C, TYPE_A, 1, TTL, 4) + bytes([127, 0, 0, 1])
-        flags = 0x8180 | (NO_ERROR if known else NO_SUCH_NAME)
-        head = query[:2] + struct.pack("!HHHHH", flags, 1, 1 if records else 0, 0, 0)
-        return head + query[12:at + 5] + records
 
 
 @pytest.fixture(name="names")

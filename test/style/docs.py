@@ -15,6 +15,7 @@ from docs_facts import Facts, SQL_WORDS
 from docs_samples import FACTS, SAMPLES
 
 CONTRACT = "docs/contract.md"
+RELIABILITY = "docs/reliability.md"
 README = "README.md"
 
 
@@ -67,8 +68,22 @@ def promises_name_tests(path, text, _):
     return wrong
 
 
+def faults_name_tests(path, text, _):
+    """Each row of a table whose last column is for tests."""
+    if path != RELIABILITY:
+        return []
+    wrong = []
+    for line, match in found(r"^\|.*\| tests \|\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.M):
+        wrong += [(line + offset, "names no test")
+                  for offset, row in enumerate(match[1].splitlines(), 2)
+                  if not re.search(r"`test/[^`]+: [^`]+`", row.split("|")[-2])]
+    if not re.search(r"^\|.*\| tests \|$", text, re.M):
+        wrong.append((1, "there is no table with a column of tests"))
+    return wrong
+
+
 def tests_exist(path, text, facts):
-    if path != CONTRACT:
+    if path not in (CONTRACT, RELIABILITY):
         return []
     return [(line, f"{match[1]} has no test \"{match[2]}\"")
             for line, match in found(r"`(test/[^`\s:]+): ([^`]+)`", text)
@@ -118,17 +133,17 @@ def symbols_exist(path, text, facts):
 
 def names_exist(path, text, facts):
     """Names like `owned_shards` in a code span are names of the sources."""
-    if path not in (README, "docs/architecture.md", "CONTRIBUTING.md", CONTRACT):
+    if path not in (README, "docs/architecture.md", "CONTRIBUTING.md", CONTRACT, RELIABILITY):
         return []
     return [(line, f"the sources have no {span}") for line, span in code(text)
             if re.fullmatch(r"[a-z]+(?:_[a-z0-9]+)+", span)
             and not span.startswith("eventhub_") and span not in facts.words]
 
 
-# ── the README ──
+# ── the README, and what else speaks of settings and metrics ──
 
 def variables_exist(path, text, facts):
-    if path != README:
+    if path not in (README, RELIABILITY):
         return []
     pattern = r"\b(?:EVENTHUB|DB|DATABASE|POLL|BATCH|WEBHOOK|WORKER|CHECK|STALE)_[A-Z_]+\b"
     return [(line, f"there is no variable {match[0]}") for line, match in found(pattern, text)
@@ -136,7 +151,7 @@ def variables_exist(path, text, facts):
 
 
 def options_exist(path, text, facts):
-    if path != README:
+    if path not in (README, RELIABILITY):
         return []
     sections = {name.split(".")[0] for name in facts.options if "." in name}
     return [(line, f"there is no option {span}") for line, span in code(text)
@@ -154,7 +169,7 @@ def spread(pattern):
 
 
 def metrics_exist(path, text, facts):
-    if path != README:
+    if path not in (README, RELIABILITY):
         return []
     wrong = []
     for line, match in found(r"\beventhub_[a-z0-9_(|)]+", text):
@@ -214,9 +229,9 @@ def commands_exist(path, text, facts):
             if match and match[1] not in facts.commands]
 
 
-RULES = [promises_name_tests, tests_exist, links_lead_somewhere, paths_exist, symbols_exist,
-         names_exist, variables_exist, options_exist, metrics_exist, sql_exists, columns_exist,
-         flags_exist, commands_exist]
+RULES = [promises_name_tests, faults_name_tests, tests_exist, links_lead_somewhere, paths_exist,
+         symbols_exist, names_exist, variables_exist, options_exist, metrics_exist, sql_exists,
+         columns_exist, flags_exist, commands_exist]
 
 
 def selftest():

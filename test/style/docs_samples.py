@@ -17,6 +17,7 @@ FACTS = Facts(
 
 CONTRACT = "docs/contract.md"
 README = "README.md"
+RELIABILITY = "docs/reliability.md"
 
 SAMPLES = {
     "promises_name_tests": [
@@ -26,7 +27,15 @@ SAMPLES = {
         (CONTRACT, "* **C1** a\n  `test/unit/a_test.cpp: x`\n* **C2** b\n  no test yet\n", True),
         (CONTRACT, "* **C1** a\n  `test/a: x`\n* **C2** b\n  `test/a: y`,\n  `test/a: z`\n", False),
     ],
+    "faults_name_tests": [
+        (RELIABILITY, "| what | tests |\n|---|---|\n| a kill `test/a: x` | |\n", True),
+        (RELIABILITY, "| what | tests |\n|---|---|\n| a | `test/a: x` |\n| b | soon |\n", True),
+        (RELIABILITY, "no table at all\n", True),
+        (RELIABILITY, "| what | tests |\n|---|---|\n| a | `test/a: x`, `test/a: y` |\n", False),
+        (CONTRACT, "| what | tests |\n|---|---|\n| a | soon |\n", False),
+    ],
     "tests_exist": [
+        (RELIABILITY, "`test/e2e/test_a.py: test_that`", True),
         (CONTRACT, "`test/unit/a_test.cpp: it works`", True),
         (CONTRACT, "`test/unit/b_test.cpp: a: it works`", True),
         (CONTRACT, "`test/e2e/test_a.py: test_that`", True),

@@ -12,6 +12,7 @@ struct Health {
   Time started;
   bool draining = false;
   bool migrated = false;
+  std::string durability_lost{};  // by which settings of PostgreSQL; empty: a 202 is durable
 };
 
 // Routes of the process: /health, /livez, /readyz and /metrics on every role, POST /events when

@@ -26,6 +26,7 @@ struct LanesConfig {
   int dlq_copy_max = 100'000;   // expired messages of a subscriber with a dead letter of their own
   Millis park_after{60'000};
   Millis lwm_interval{2'000};
+  Millis result_linger{0};       // see write_due()
   Millis takeover_extra{4'000};  // send_lease + margin
   Millis default_timeout{10'000};
 };
@@ -123,6 +124,10 @@ class Lanes {
   // Takes up to `rows` queued operations, in order.
   std::vector<LaneOp> take_ops(std::size_t rows);
   bool has_ops() const;
+  // When what is queued should be taken. At once, but for results that nothing here waits for
+  // (delivered, unordered, not parked, at least once): they may linger, so that several share a
+  // commit. Mono::max() when nothing is queued.
+  Mono write_due() const;
   void committed(const LaneOp& op, const LaneAnswer& answer);
 
   // ── time ──

@@ -32,6 +32,7 @@ class Metrics {
   void log_dropped(std::uint64_t total);
   void role_success(std::string_view role);  // sets eventhub_role_last_success_timestamp_seconds
   void internal_error(std::string_view where);
+  void shards_given_up();
 
   // Gauges.
   void pending(std::string_view subscriber_id, double messages);
@@ -45,6 +46,8 @@ class Metrics {
   void parked(double rows);
   void db_connections(std::string_view state, double connections);  // idle, in_use
   void queue_bytes(std::string_view queue, double bytes);
+  void database_unsafe(std::string_view setting, bool is_unsafe);
+  void database_clock_difference(double seconds);
   void http_connections(double open);
 
   // text/plain; version=0.0.4

@@ -37,6 +37,8 @@ class Role {
   virtual Task<void> run() = 0;
   // Begin to drain: take nothing new. run() returns when done.
   virtual void stop() = 0;
+  // The process was frozen, starved or busy: its loop came round so much later than it should.
+  virtual void held_up(Millis /*late*/) {}
 };
 
 }  // namespace eventhub::store

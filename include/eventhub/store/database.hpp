@@ -60,11 +60,13 @@ class Database {
 
   // First key of two-key advisory locks: the schema's oid. Valid after load().
   std::int32_t lock_space() const { return lock_space_; }
-  // Reads the schema's oid, checks encoding UTF8, fsync and synchronous_commit (warns),
-  // connections_max against the server; std::runtime_error says what to do. Call after migrations.
+  // Reads the schema's oid, checks encoding UTF8 and connections_max against the server;
+  // std::runtime_error says what to do. Call after migrations.
   Task<void> load();
   const DatabaseConfig& config() const { return config_; }
   Executor executor() const { return executor_; }
+  // Set whenever a connection was made: the server may be another one since. For one waiter.
+  Wakeup& opened() { return opened_; }
 
  private:
   friend class Lease;
@@ -88,6 +90,7 @@ class Database {
   std::deque<pg::ConnectionPtr> idle_;
   std::deque<std::shared_ptr<Waiter>> waiters_;
   std::shared_ptr<Places> places_;
+  Wakeup opened_;
 };
 
 }  // namespace eventhub::store

@@ -17,7 +17,8 @@ class Housekeeping {
   Task<void> release() { return connection_.release(); }
 
   // Ends the lock sessions of nodes whose heartbeat is older than dispatcher.dead_node_after by the
-  // database's clock, so that their shards become free. Cheap: also keeps this session alive.
+  // database's clock, so that their shards become free, and sessions with a lock of the hub whose
+  // process stopped in the middle of a write. Cheap: also keeps this session alive.
   Task<void> end_dead_sessions();
   // Room for the next events, and a warning when there are too many partitions.
   Task<void> ensure_partitions();

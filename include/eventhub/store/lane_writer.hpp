@@ -33,6 +33,12 @@ class LaneWriter {
                                       const std::vector<std::int16_t>& shards);
   Task<std::vector<LaneAnswer>> halves(pg::Connection& session, std::vector<LaneOp> ops,
                                        const std::vector<std::int16_t>& shards);
+#ifdef EVENTHUB_FAULTS
+  // The mutant no_fence: results on a session that holds no lock.
+  Task<std::vector<LaneAnswer>> unfenced(pg::Connection& session, const std::vector<LaneOp>& ops,
+                                         const std::vector<std::int16_t>& shards,
+                                         std::vector<pg::Call> extra);
+#endif
   Context& context_;
   std::vector<pg::Result> extra_results_;
 };

@@ -51,6 +51,7 @@ class Ownership {
   Context& context_;
   pg::ConnectionPtr session_;
   std::set<std::int16_t> owned_;
+  std::set<std::int16_t> told_;  // acquire() told of the last take-over; outlives the session
   Mono heartbeat_sent_{};
   int tried_from_ = 0;
 };

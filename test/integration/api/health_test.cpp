@@ -32,6 +32,16 @@ TEST_CASE("a healthy process") {
   CHECK(metrics.says(R"(route="/health")"));
 }
 
+TEST_CASE("health says when a 202 is not durable, and is healthy all the same") {
+  ApiFixture hub;
+  hub.health.durability_lost = "fsync is off";
+  const auto health = hub.get("/health");
+  CHECK(health.status == 200);
+  CHECK(health.says(R"("database":"connected","durability":"not guaranteed: fsync is off"})"));
+  hub.health.durability_lost.clear();
+  CHECK_FALSE(hub.get("/health").says("durability"));
+}
+
 TEST_CASE("not ready while migrating or stopping, alive all the same") {
   ApiFixture hub;
   hub.health.migrated = false;

@@ -32,6 +32,10 @@ struct Node {
     db.query("SELECT pg_terminate_backend(" + pid + ", 5000)");
     ownership.disconnect();
   }
+  void reconnect(TestDatabase& db) {
+    kill(db);
+    run(hub.io, ownership.connect());
+  }
   Hub hub;
   store::Ownership ownership;
 };
@@ -196,6 +200,22 @@ TEST_CASE("an unclean release is waited for like a crash, but not by the node it
   Node b(w.io, w.db);
   CHECK(b.acquire_all().at(0).wait);
   CHECK(w.marks(0) == "t|f|1");
+}
+
+TEST_CASE("a take-over that was marked and never heard of is waited for when it is made again") {
+  OwnershipWorld w;
+  Node lost(w.io, w.db), node(w.io, w.db);
+  lost.acquire_all();
+  lost.kill(w.db);
+  w.db.sql("ALTER TABLE dead_letter_queue RENAME TO away");
+  CHECK_THROWS_AS(node.acquire(kShards), pg::Error);  // after the mark
+  w.db.sql("ALTER TABLE away RENAME TO dead_letter_queue");
+  CHECK(w.marks(0) == "t|f|1");
+  node.reconnect(w.db);
+  for (const Takeover& taken : node.acquire_all()) CHECK(taken.wait);
+  // Once it has heard, the rest of the wait is up to Lanes.
+  node.reconnect(w.db);
+  for (const Takeover& again : node.acquire_all()) CHECK_FALSE(again.wait);
 }
 
 TEST_CASE("shards lost several times in a row are taken over carefully, until one owner stays") {

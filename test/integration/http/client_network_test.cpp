@@ -47,6 +47,43 @@ TEST_CASE("a receiver that never answers costs exactly the time-out") {
   }
 }
 
+namespace {
+
+// A monotonic clock that can leap, as it does for a process that was frozen.
+class LeapingClock final : public Clock {
+ public:
+  Time now() const override { return SystemClock{}.now(); }
+  Mono mono() const override { return SystemClock{}.mono() + leap; }
+  Millis leap{0};
+};
+
+Task<void> post_into(http::Client& client, const http::Url& url,
+                     std::optional<AttemptResult>& result) {
+  http::Client::Post post{&url, "", "{}", Millis{3'000}};
+  result = co_await client.post(std::move(post), true);
+}
+
+}  // namespace
+
+TEST_CASE("a process that was frozen while it connected does not send after the time-out") {
+  ClientWorld world;
+  WebhookImposter sink;
+  LeapingClock clock;
+  http::Client client(world.io.get_executor(), world.webhook, world.egress, clock, world.metrics);
+  const auto url = std::get<http::Url>(http::parse_url(sink.url()));
+  std::optional<AttemptResult> result;
+  spawn(world.io.get_executor(), "post", post_into(client, url, result));
+  world.io.run_one();  // it connects
+  CHECK_FALSE(result);
+  clock.leap = 4s;
+  CHECK(world.work_until([&] { return result.has_value(); }));
+  CHECK(result->kind == Kind::timeout);
+  CHECK(result->error == "timed out after 3000 ms, connecting");
+  CHECK_FALSE(result->sent);
+  CHECK(sink.requests().empty());
+  client.close();
+}
+
 TEST_CASE("a receiver that does not read costs exactly the time-out") {
   ClientWorld world;
   world.timeout = 250ms;

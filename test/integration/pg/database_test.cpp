@@ -120,7 +120,7 @@ TEST_CASE_METHOD(DatabaseFixture, "the pool never opens more than its bound and 
 TEST_CASE_METHOD(DatabaseFixture, "waiting for a connection ends with 53300") {
   DatabaseConfig config = db.config();
   config.connections_max = 2;
-  config.connect_timeout = Millis{300};
+  config.connect_timeout = Millis{2'000};  // also to connect, on a busy machine
   Database database(io.get_executor(), config, metrics);
   auto dedicated = run(io, database.connect(Profile::general));
   {

@@ -42,24 +42,24 @@ class EmbeddedDir {
   std::string root_ = "/tmp/eventhub-embedded-XXXXXX";
 };
 
-class Hub {
+class EmbeddedHub {
  public:
   // Returns when the child's server is up or its start failed; at once when `wait` is false.
-  explicit Hub(const EmbeddedConfig& config, bool wait = true)
+  explicit EmbeddedHub(const EmbeddedConfig& config, bool wait = true)
       : child_("child: holds an embedded server",
                {"CHILD_DATA_DIR=" + config.data_dir, "CHILD_BIN_DIR=" + config.bin_dir,
                 "CHILD_RUN_AS=" + config.run_as}) {
     if (wait) this->wait();
   }
-  ~Hub() {
+  ~EmbeddedHub() {
     try {
       stop();
     } catch (const std::exception& error) {
       FAIL_CHECK(error.what());
     }
   }
-  Hub(const Hub&) = delete;
-  Hub& operator=(const Hub&) = delete;
+  EmbeddedHub(const EmbeddedHub&) = delete;
+  EmbeddedHub& operator=(const EmbeddedHub&) = delete;
 
   // Until its server is up or its start failed.
   void wait() { report_ = child_.report(); }
@@ -82,7 +82,7 @@ class Hub {
   std::string report_;
 };
 
-// What the child of Hub does (embedded_test.cpp).
+// What the child of EmbeddedHub does (embedded_test.cpp).
 inline int hold_embedded_server() {
   EmbeddedConfig config;
   config.enabled = true;

@@ -15,8 +15,8 @@ namespace eventhub {
 namespace {
 
 using Catch::Matchers::Contains;
+using test::EmbeddedHub;
 using test::eventually;
-using test::Hub;
 using test::is_running;
 using test::psql;
 
@@ -34,7 +34,7 @@ TEST_CASE("a new directory becomes a database that is kept", "[embedded]") {
   pid_t server = 0;
   std::string socket_dir;
   {
-    const Hub hub(shared().config());
+    const EmbeddedHub hub(shared().config());
     REQUIRE(hub.error() == "");
     server = hub.server_pid();
     socket_dir = hub.socket_dir();
@@ -53,14 +53,14 @@ TEST_CASE("a new directory becomes a database that is kept", "[embedded]") {
     CHECK((status.st_mode & 0777) == 0700);
   }
   CHECK_FALSE(is_running(server));
-  const Hub again(shared().config());
+  const EmbeddedHub again(shared().config());
   REQUIRE(again.error() == "");
   CHECK(psql(again.socket_dir(), "SELECT n FROM kept") == "42");
 }
 
 TEST_CASE("role eventhub migrates and registers subscribers without naming the schema",
           "[embedded]") {
-  const Hub hub(shared().config());
+  const EmbeddedHub hub(shared().config());
   REQUIRE(hub.error() == "");
   DatabaseConfig config;
   config.host = hub.socket_dir();
@@ -71,17 +71,17 @@ TEST_CASE("role eventhub migrates and registers subscribers without naming the s
 }
 
 TEST_CASE("a second process is refused and told who is first", "[embedded]") {
-  const Hub first(shared().config());
+  const EmbeddedHub first(shared().config());
   REQUIRE(first.error() == "");
-  const Hub second(shared().config());
+  const EmbeddedHub second(shared().config());
   CHECK_THAT(second.error(),
              Contains("in use by another eventhubd, pid " + std::to_string(first.pid())));
   CHECK(psql(first.socket_dir(), "SELECT 1") == "1");
 }
 
 TEST_CASE("two processes at once: one gets it", "[embedded]") {
-  Hub a(shared().config(), false);
-  Hub b(shared().config(), false);
+  EmbeddedHub a(shared().config(), false);
+  EmbeddedHub b(shared().config(), false);
   a.wait();
   b.wait();
   REQUIRE((a.error().empty() || b.error().empty()));
@@ -91,13 +91,13 @@ TEST_CASE("two processes at once: one gets it", "[embedded]") {
 }
 
 TEST_CASE("kill -9 of the hub: the next one takes the running server over", "[embedded]") {
-  Hub killed(shared().config());
+  EmbeddedHub killed(shared().config());
   REQUIRE(killed.error() == "");
   psql(killed.socket_dir(),
        "CREATE TABLE IF NOT EXISTS committed (n int); INSERT INTO committed VALUES (1)");
   killed.kill9();
   REQUIRE(is_running(killed.server_pid()));
-  Hub next(shared().config());
+  EmbeddedHub next(shared().config());
   REQUIRE(next.error() == "");
   CHECK(next.server_pid() == killed.server_pid());
   CHECK(psql(next.socket_dir(), "SELECT count(*) > 0 FROM committed") == "t");
@@ -106,20 +106,20 @@ TEST_CASE("kill -9 of the hub: the next one takes the running server over", "[em
 }
 
 TEST_CASE("kill -9 of hub and server: the next one starts it again", "[embedded]") {
-  Hub killed(shared().config());
+  EmbeddedHub killed(shared().config());
   REQUIRE(killed.error() == "");
   psql(killed.socket_dir(),
        "CREATE TABLE IF NOT EXISTS survived (n int); INSERT INTO survived VALUES (1)");
   ::kill(killed.server_pid(), SIGKILL);
   killed.kill9();
-  const Hub next(shared().config());
+  const EmbeddedHub next(shared().config());
   REQUIRE(next.error() == "");
   CHECK(next.server_pid() != killed.server_pid());
   CHECK(psql(next.socket_dir(), "SELECT count(*) > 0 FROM survived") == "t");
 }
 
 TEST_CASE("kill -9 of the server: the hub starts it again", "[embedded]") {
-  const Hub hub(shared().config());
+  const EmbeddedHub hub(shared().config());
   REQUIRE(hub.error() == "");
   for (int i = 0; i < 2; ++i) {
     const std::string before = psql(hub.socket_dir(), "SELECT pg_postmaster_start_time()");
@@ -139,7 +139,7 @@ TEST_CASE("kill -9 of the server: the hub starts it again", "[embedded]") {
 }
 
 TEST_CASE("Ctrl-C in the hub's terminal does not reach the server", "[embedded]") {
-  Hub hub(shared().config());
+  EmbeddedHub hub(shared().config());
   REQUIRE(hub.error() == "");
   REQUIRE(::getpgid(hub.server_pid()) != ::getpgid(hub.pid()));
   REQUIRE(::getsid(hub.server_pid()) != ::getsid(hub.pid()));
@@ -147,7 +147,7 @@ TEST_CASE("Ctrl-C in the hub's terminal does not reach the server", "[embedded]"
 
 TEST_CASE("kill -9 while the directory is being made leaves it usable", "[embedded]") {
   const test::EmbeddedDir dir;
-  Hub killed(dir.config(), false);
+  EmbeddedHub killed(dir.config(), false);
   // Somewhere in initdb: its directory is there, under a name of its own.
   const auto unfinished = [&] {
     int count = 0;
@@ -160,7 +160,7 @@ TEST_CASE("kill -9 while the directory is being made leaves it usable", "[embedd
   REQUIRE(eventually([&] { return unfinished() == 1; }));
   killed.kill9();
   CHECK_FALSE(std::filesystem::exists(dir.config().data_dir + "/postgresql"));
-  const Hub next(dir.config());
+  const EmbeddedHub next(dir.config());
   REQUIRE(next.error() == "");
   CHECK(psql(next.socket_dir(), "SELECT current_database()") == "eventhub");
   CHECK(unfinished() == 0);
@@ -184,22 +184,22 @@ TEST_CASE("child: sleeps as user postgres", "[.]") {
 
 TEST_CASE("a pid file of before a power failure, its pid now somebody else's", "[embedded]") {
   const std::string cluster = shared().config().data_dir + "/postgresql";
-  { const Hub makes_it(shared().config()); }
+  { const EmbeddedHub makes_it(shared().config()); }
   const Sleeper other;
   std::ofstream(cluster + "/postmaster.pid")
       << other.child.pid() << "\n"
       << cluster << "\n1700000000\n5432\n../run\n\n  1 2147483000\nready   \n";
-  const Hub hub(shared().config());
+  const EmbeddedHub hub(shared().config());
   CHECK(hub.error() == "");
 }
 
 TEST_CASE("moved to a path too long for a socket and full of odd characters", "[embedded]") {
   const EmbeddedConfig here = shared().config();
   const EmbeddedConfig there = shared().config(std::string(90, 'x') + " $HOME \"`'ü,");
-  { const Hub makes_it(here); }
+  { const EmbeddedHub makes_it(here); }
   std::filesystem::rename(here.data_dir, there.data_dir);
   {
-    const Hub hub(there);
+    const EmbeddedHub hub(there);
     CHECK(hub.error() == "");
     CHECK(hub.socket_dir().size() < 60);
     CHECK(psql(hub.socket_dir(), "SELECT 1") == "1");
@@ -208,12 +208,12 @@ TEST_CASE("moved to a path too long for a socket and full of odd characters", "[
 }
 
 TEST_CASE("a directory of a PostgreSQL that is not installed", "[embedded]") {
-  { const Hub makes_it(shared().config()); }
+  { const EmbeddedHub makes_it(shared().config()); }
   const std::string file = shared().config().data_dir + "/postgresql/PG_VERSION";
   std::string version;
   std::ifstream(file) >> version;
   std::ofstream(file) << "9\n";
-  const Hub hub(shared().config());
+  const EmbeddedHub hub(shared().config());
   std::ofstream(file) << version << "\n";
   CHECK_THAT(
       hub.error(),
@@ -251,7 +251,7 @@ TEST_CASE("a start that cannot work says what to do", "[embedded]") {
       expected = "PostgreSQL does not run as root";
     }
   }
-  const Hub hub(config);
+  const EmbeddedHub hub(config);
   CHECK_THAT(hub.error(), Contains(expected));
 }
 

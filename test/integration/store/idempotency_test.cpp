@@ -39,6 +39,34 @@ TEST_CASE("64 requests with one key at once make one event") {
   CHECK(hub.db.query("SELECT id FROM events") == to_string(*ids.begin()));
 }
 
+// The look-up needs a snapshot that is younger than the ordering lock.
+TEST_CASE("one key makes one event, whatever isolation the database has by default") {
+  IngestFixture hub;
+  hub.db.sql(
+      "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation ="
+      " ''repeatable read''', current_database()); END $$");
+  auto& one = hub.started();
+  auto& another = hub.started();
+  REQUIRE(hub.accept_one(one, event_of("[]"))->accepted());
+  REQUIRE(hub.accept_one(another, event_of("[]"))->accepted());
+  auto holder = test::run(hub.io, hub.database.connect(store::Profile::general));
+  const std::string lock =
+      "BEGIN; SELECT pg_advisory_xact_lock(" + std::to_string(hub.database.lock_space()) + ", 1)";
+  test::run(hub.io, holder->exec(lock));
+  const auto first = hub.begin(one, event_of("[1]"), key_of(1, 1));
+  const auto second = hub.begin(another, event_of("[1]"), key_of(1, 1));
+  hub.until([&] {
+    return hub.db.query(
+               "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND "
+               "database = (SELECT oid FROM pg_database WHERE datname = current_database())") ==
+           "2";
+  });
+  test::run(hub.io, holder->exec("ROLLBACK"));
+  hub.finish({first, second});
+  CHECK(first->value().event_id == second->value().event_id);
+  CHECK(hub.db.query("SELECT count(*) FROM events") == "3");
+}
+
 TEST_CASE("a key with another request is refused, in the same batch and later") {
   IngestFixture hub;
   auto& ingest = hub.add_ingest();

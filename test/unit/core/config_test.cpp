@@ -214,6 +214,9 @@ TEST_CASE("settings that contradict each other stop the start", "[config]") {
         "webhook.timeout_max_ms = 9999 (FILE:1)");
   CHECK(refusal("webhook.timeout_max_ms = 10000") == "accepted");
   CHECK(refusal("webhook.timeout_max_ms = 60001").find("1..60000") != std::string::npos);
+  CHECK(refusal("dispatcher.heartbeat_ms = 2001").find("10..2000") != std::string::npos);
+  CHECK(refusal("dispatcher.idle_session_timeout_ms = 2499").find("2500..") != std::string::npos);
+  CHECK(refusal("dispatcher.takeover_margin_ms = 49").find("50..") != std::string::npos);
   CHECK(refusal("server.bodies_in_flight_bytes_max = 1048575") ==
         "server.body_bytes_max = 1048576 (default) must be at most "
         "server.bodies_in_flight_bytes_max = 1048575 (FILE:1)");
@@ -247,6 +250,10 @@ TEST_CASE("what is legal but doubtful is a warning", "[config]") {
   CHECK(with("BATCH_SIZE", "20").config.fanout.batch_rows_max == 20);
   CHECK(with("BATCH_SIZE", "20").warned("dispatcher.window_events"));
   CHECK(with("BATCH_SIZE", "20").config.dispatcher.window_events == 20);
+  CHECK(with("EVENTHUB_DRAIN_TIMEOUT_MS", "10999").warned("webhook.timeout_ms = 10000"));
+  CHECK(with("EVENTHUB_DRAIN_TIMEOUT_MS", "11000").warnings.empty());
+  CHECK(with("WEBHOOK_TIMEOUT_MS", "14001").warned("drain_timeout_ms = 15000"));
+  CHECK(load("", safe, {{"roles", "api"}, {"drain_timeout_ms", "1"}}).warnings.empty());
   CHECK(with("STALE_TIMEOUT_SECONDS", "60").warned("STALE_TIMEOUT_SECONDS"));
   CHECK(with("EVENTHUB_LOG_LEVLE", "debug").warned("did you mean EVENTHUB_LOG_LEVEL?"));
   CHECK(with("EVENTHUB_DB_HOST", "x").warned("did you mean DB_HOST?"));

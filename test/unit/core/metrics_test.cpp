@@ -46,6 +46,7 @@ void use_everything(Metrics& metrics) {
   metrics.owned_shards(64);
   metrics.partitions(11);
   metrics.parked(12);
+  metrics.database_unsafe("fsync", true);
   metrics.db_connections("idle", 13);
   metrics.queue_bytes("ingest", 14);
   metrics.http_connections(15);

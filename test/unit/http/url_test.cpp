@@ -97,6 +97,8 @@ TEST_CASE("logs show neither user information nor the query") {
   CHECK(redact_url("http://example.com/a@b") == "http://example.com/a@b");
   CHECK(redact_url("http://example.com#secret") == "http://example.com");
   CHECK(redact_url("user:secret@example.com/x") == "example.com/x");
+  CHECK(redact_url("user:secret@example.com/x://y") == "example.com/x://y");
+  CHECK(redact_url("user@http://user:secret@example.com/x") == "example.com/x");
   CHECK(redact_url("http://a/\r\nfaked line\x1b[2J") == "http://a/??faked line?[2J");
   CHECK(redact_url("").empty());
 }
