@@ -57,7 +57,10 @@ Task<void> Hub::drain() {
   server_watch_.stop();
   EVENTHUB_FAULT_POINT("drain.roles_ended");
   wakeups_.stop();
-  const bool quiet = co_await ended("wakeups", deadline + Seconds{1});
+  bool quiet = co_await ended("wakeups", deadline + Seconds{1});
+  // It may be in the middle of a question, on a connection of a database that ends with us.
+  const bool watched = co_await ended("server_watch", deadline + Seconds{1});
+  quiet = quiet && watched;
   if (monitor_) monitor_->stop();
   co_await ended("monitor", deadline + Seconds{1});
   if (all && quiet) log::info("eventhubd stopped", {{"exit_code", exit_code_}});
