@@ -57,13 +57,12 @@ Task<void> Hub::drain() {
   server_watch_.stop();
   EVENTHUB_FAULT_POINT("drain.roles_ended");
   wakeups_.stop();
-  bool quiet = co_await ended("wakeups", deadline + Seconds{1});
+  const bool quiet = co_await ended("wakeups", deadline + Seconds{1});
   // It may be in the middle of a question, on a connection of a database that ends with us.
   const bool watched = co_await ended("server_watch", deadline + Seconds{1});
-  quiet = quiet && watched;
   if (monitor_) monitor_->stop();
   co_await ended("monitor", deadline + Seconds{1});
-  if (all && quiet) log::info("eventhubd stopped", {{"exit_code", exit_code_}});
+  if (all && quiet && watched) log::info("eventhubd stopped", {{"exit_code", exit_code_}});
 }
 
 // Waits until the part has ended; false, and a warning, at the deadline.
