@@ -41,16 +41,26 @@ const pg::Statement kFree{
 const pg::Statement kLock{
     "lock_shards", "SELECT s FROM unnest($2::int2[]) s WHERE pg_try_advisory_lock($1, 100 + s)"};
 
-// unclean: take-overs in a row from an owner that was lost; five quiet minutes begin anew.
+// unclean: take-overs in a row from an owner that died; five quiet minutes begin anew. One that has
+// a session lives, and only lost the one before.
 const pg::Statement kTake{
     "take_shards",
     "WITH old AS (SELECT * FROM shards WHERE shard = ANY($1) FOR UPDATE),"
     " counted AS (UPDATE nodes SET shards = shards + cardinality($1) WHERE node = $2)"
     " UPDATE shards s SET owner = $2, clean = false, acquired_at = clock_timestamp(),"
-    " unclean = CASE WHEN old.clean THEN 0 WHEN old.owner = $2 THEN old.unclean"
-    "  WHEN old.acquired_at < clock_timestamp() - interval '5 min' THEN 1 ELSE old.unclean + 1 END"
+    " unclean = CASE WHEN old.clean THEN 0 ELSE"
+    "  CASE WHEN old.acquired_at < clock_timestamp() - interval '5 min' THEN 0"
+    "   ELSE old.unclean END +"
+    "  CASE WHEN EXISTS (SELECT FROM nodes n, pg_stat_get_activity(n.pid) a"
+    "   WHERE n.node = old.owner AND a.backend_start = n.backend_start) THEN 0 ELSE 1 END END"
     " FROM old WHERE s.shard = old.shard"
     " RETURNING s.shard, s.lwm, NOT old.clean, s.unclean, old.owner IS NOT DISTINCT FROM $2"};
+
+// Whoever took them meanwhile counted this process as dead.
+const pg::Statement kAlive{
+    "still_alive",
+    "UPDATE shards SET unclean = unclean - 1 WHERE shard = ANY($1) AND owner <> $2 AND NOT clean"
+    " AND unclean > 0"};
 
 const pg::Statement kParkedSubscribers{
     "parked_subscribers",
@@ -88,9 +98,16 @@ Task<void> Ownership::connect() {
   pg::Params params;
   params.uuid(context_.node).text(context_.config.worker_id).texts(roles).text(EVENTHUB_VERSION);
   co_await session_->run(kRegister, std::move(params));
+  if (lost_.empty()) co_return;
+  const std::vector<std::int16_t> lost(lost_.begin(), lost_.end());
+  pg::Params alive;
+  alive.i16s(lost).uuid(context_.node);
+  co_await session_->run(kAlive, std::move(alive));
+  lost_.clear();
 }
 
 void Ownership::disconnect() {
+  lost_.merge(owned_);
   owned_.clear();
   heartbeat_sent_ = {};
   session_.reset();
@@ -163,11 +180,11 @@ Task<std::vector<Takeover>> Ownership::acquire(int count) {
     const bool ours = rows.boolean(i, 4) && told.contains(takeover.shard);
     takeover.wait = rows.boolean(i, 2) && !ours;
     takeover.careful = rows.i32(i, 3) >= context_.config.dispatcher.careful_after;
-    if (takeover.careful) {
-      log::warn("a shard lost its owner several times in a row: careful mode",
-                {{"shard", takeover.shard}, {"times", rows.i32(i, 3)}});
-    }
     takeovers.push_back(std::move(takeover));
+  }
+  if (const auto careful = std::ranges::count(takeovers, true, &Takeover::careful); careful > 0) {
+    log::warn("shards whose owners died several times in a row: careful mode",
+              {{"shards", careful}});
   }
   co_await read_parked(takeovers);
   owned_.insert(got.begin(), got.end());

@@ -23,7 +23,8 @@ class Ownership {
  public:
   explicit Ownership(Context& context) : context_(context) {}
 
-  // A new session: registers the node with the backend's pid. Nothing is owned.
+  // A new session: registers the node with the backend's pid, and says that what it lost with the
+  // one before was not lost by a crash. Nothing is owned.
   Task<void> connect();
   void disconnect();
   bool connected() const { return session_ && session_->healthy(); }
@@ -51,6 +52,7 @@ class Ownership {
   Context& context_;
   pg::ConnectionPtr session_;
   std::set<std::int16_t> owned_;
+  std::set<std::int16_t> lost_;  // with the last session, while this process lives on
   std::set<std::int16_t> told_;  // acquire() told of the last take-over; outlives the session
   Mono heartbeat_sent_{};
   int tried_from_ = 0;
