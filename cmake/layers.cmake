@@ -7,6 +7,7 @@ function(eventhub_layer name)
   target_include_directories(eventhub_${name} PUBLIC ${CMAKE_SOURCE_DIR}/include
                                               PRIVATE ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(eventhub_${name} PUBLIC ${ARG_DEPENDS} eventhub_options)
+  eventhub_precompile(eventhub_${name} layers)
 endfunction()
 
 # One test program per folder under test/unit and test/integration.
@@ -17,7 +18,8 @@ function(eventhub_tests kind layer)
   endif()
   add_executable(${kind}_${layer} ${sources})
   target_include_directories(${kind}_${layer} PRIVATE ${CMAKE_SOURCE_DIR}/test ${CMAKE_SOURCE_DIR}/src)
-  target_link_libraries(${kind}_${layer} PRIVATE ${ARGN} catch_main)
+  target_link_libraries(${kind}_${layer} PRIVATE ${ARGN} test_support)
+  eventhub_precompile(${kind}_${layer} tests ${CMAKE_SOURCE_DIR}/test/support/catch.hpp)
   target_compile_definitions(${kind}_${layer} PRIVATE EVENTHUB_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
                                                       EVENTHUB_BINARY_DIR="${CMAKE_BINARY_DIR}")
   add_test(NAME ${kind}_${layer} COMMAND ${kind}_${layer})

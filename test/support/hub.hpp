@@ -21,7 +21,7 @@ struct Hub {
   Hub(boost::asio::io_context& context, Config whole)
       : io(context),
         config(std::move(whole)),
-        database(io.get_executor(), config.database, metrics),
+        database(executor_of(io), config.database, metrics),
         wakeups(database, to_string(node)),
         partitions(database),
         subscribers(database) {
@@ -44,8 +44,8 @@ struct Hub {
   store::Wakeups wakeups;
   store::Partitions partitions;
   store::Subscribers subscribers;
-  store::Context context{io.get_executor(), config,     clock,       metrics, database,
-                         wakeups,           partitions, subscribers, node};
+  store::Context context{executor_of(io), config,     clock,       metrics, database,
+                         wakeups,         partitions, subscribers, node};
 };
 
 // Runs the io_context until `done`, which is asked after every slice; false when it took too long.
@@ -65,7 +65,7 @@ class Running {
  public:
   Running(Hub& hub, std::unique_ptr<store::Role> role) : hub_(hub), role_(std::move(role)) {
     auto failed = [this](std::exception_ptr) { failed_ = true; };
-    spawn(hub_.io.get_executor(), std::string(role_->name()), work(), failed);
+    spawn(executor_of(hub_.io), std::string(role_->name()), work(), failed);
   }
   ~Running() { stop(); }
   Running(const Running&) = delete;

@@ -5,7 +5,7 @@
 //
 //   TEST_CASE("…") {
 //     test::TestDatabase db;                 // a fresh database with the whole schema, dropped at
-//     the end store::Database database(io.get_executor(), db.config(), metrics); db.sql("INSERT
+//     the end store::Database database(executor_of(io), db.config(), metrics); db.sql("INSERT
 //     INTO subscribers …");    // any SQL, by psql, search_path = eventhub; throws on error
 //     CHECK(db.query("SELECT count(*) FROM events") == "3");  // one column as text, rows by
 //     newline

@@ -30,10 +30,10 @@ struct ApiFixture : IngestFixture {
     health.started = clock.now();
     health.migrated = true;
     store::Ingest* ingest = with_ingest ? &started() : nullptr;
-    server.emplace(io.get_executor(), config.server, api::make_handler(context, ingest, health),
+    server.emplace(executor_of(io), config.server, api::make_handler(context, ingest, health),
                    api::make_refusal(), metrics);
     port = server->listen();
-    spawn(io.get_executor(), "server", serve(*server, &running));
+    spawn(executor_of(io), "server", serve(*server, &running));
   }
   ~ApiFixture() {
     server->stop();

@@ -109,7 +109,7 @@ TEST_CASE("40 requests with one key at once: one event, one id") {
       "POST", "/events", "Content-Type: application/json\r\nIdempotency-Key: k\r\n",
       event_body("[]"));
   for (int i = 0; i < 40; ++i) {
-    spawn(hub.io.get_executor(), "client",
+    spawn(test::executor_of(hub.io), "client",
           [](std::uint16_t port, std::string request, std::vector<std::string>* all) -> Task<void> {
             auto answer = co_await ApiFixture::exchange(port, std::move(request));
             all->push_back(std::move(answer));

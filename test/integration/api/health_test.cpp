@@ -92,7 +92,7 @@ TEST_CASE("a frozen database holds a health check for two seconds at most, howev
   signal_all(SIGSTOP);
   const auto begun = hub.clock.mono();
   for (int i = 0; i < 5; ++i) {
-    spawn(hub.io.get_executor(), "client",
+    spawn(test::executor_of(hub.io), "client",
           [](std::uint16_t port, std::vector<int>* all) -> Task<void> {
             auto text = ApiFixture::request_text("GET", "/health", "", "");
             const auto answer = co_await ApiFixture::exchange(port, std::move(text));

@@ -116,12 +116,12 @@ TEST_CASE("the server ends a session that is silent for idle_session_timeout") {
   boost::asio::io_context frozen;
   // The hub's database is told by the app, from the same option.
   Hub hub(frozen, w.db, config);
-  store::Database database(frozen.get_executor(), hub.config.database, hub.metrics,
+  store::Database database(executor_of(frozen), hub.config.database, hub.metrics,
                            config.dispatcher.idle_session_timeout);
   run(frozen, database.load());
-  store::Context context{frozen.get_executor(), hub.config,      hub.clock,
-                         hub.metrics,           database,        hub.wakeups,
-                         hub.partitions,        hub.subscribers, hub.node};
+  store::Context context{executor_of(frozen), hub.config,      hub.clock,
+                         hub.metrics,         database,        hub.wakeups,
+                         hub.partitions,      hub.subscribers, hub.node};
   store::Ownership a(context);
   run(frozen, a.connect());
   CHECK(run(frozen, a.acquire(kShards)).size() == kShards);
@@ -134,9 +134,9 @@ TEST_CASE("no send may start later than send_lease after the last heartbeat was 
   OwnershipWorld w;
   Hub hub(w.io, w.db);
   ManualClock clock;
-  store::Context context{w.io.get_executor(), hub.config,      clock,
-                         hub.metrics,         hub.database,    hub.wakeups,
-                         hub.partitions,      hub.subscribers, hub.node};
+  store::Context context{executor_of(w.io), hub.config,      clock,
+                         hub.metrics,       hub.database,    hub.wakeups,
+                         hub.partitions,    hub.subscribers, hub.node};
   store::Ownership ownership(context);
   CHECK_FALSE(ownership.may_send());
   run(w.io, ownership.connect());
@@ -199,7 +199,7 @@ TEST_CASE("an unclean release is waited for like a crash, but not by the node it
   a.release(a.ownership.owned_list(), false);
   Node b(w.io, w.db);
   CHECK(b.acquire_all().at(0).wait);
-  CHECK(w.marks(0) == "t|f|1");
+  CHECK(w.marks(0) == "t|f|0");  // nobody died
 }
 
 TEST_CASE("a take-over that was marked and never heard of is waited for when it is made again") {
@@ -242,6 +242,31 @@ TEST_CASE("shards lost several times in a row are taken over carefully, until on
     CHECK_FALSE(after_lost_owners(w, 0, config).careful);
     CHECK(after_lost_owners(w, 0, config).careful);
   }
+}
+
+TEST_CASE("who loses its session and lives is not taken for one that crashed") {
+  OwnershipWorld w;
+  Node a(w.io, w.db), b(w.io, w.db);
+  Node* owner = &a;
+  Node* other = &b;
+  const bool back_first = GENERATE(true, false);
+  owner->acquire_all();
+  for (int turn = 0; turn < 5; ++turn) {
+    owner->kill(w.db);
+    if (back_first) run(w.io, owner->ownership.connect());
+    for (const Takeover& taken : other->acquire_all()) {
+      CHECK(taken.wait);
+      CHECK_FALSE(taken.careful);
+    }
+    if (!back_first) run(w.io, owner->ownership.connect());
+    CHECK(w.marks(0) == "t|f|0");
+    std::swap(owner, other);
+  }
+  other->kill(w.db);  // which owns nothing
+  owner->kill(w.db);
+  Node last(w.io, w.db);
+  last.acquire_all();
+  CHECK(w.marks(0) == "t|f|1");
 }
 
 TEST_CASE("a take-over knows whose messages are parked and which dead letters block a key") {

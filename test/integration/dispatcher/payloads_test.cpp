@@ -31,7 +31,7 @@ struct PayloadsWorld : StoreWorld {
     std::vector<EventPtr> events(seqs.size());
     std::size_t answered = 0;
     for (std::size_t i = 0; i < seqs.size(); ++i) {
-      spawn(io.get_executor(), "sender", ask(seqs[i], events[i], answered));
+      spawn(executor_of(io), "sender", ask(seqs[i], events[i], answered));
     }
     REQUIRE(run_until(io, [&] { return answered == seqs.size(); }));
     return events;

@@ -55,7 +55,7 @@ struct StoreWorld {
 class RunningPayloads {
  public:
   explicit RunningPayloads(Hub& hub) : payloads(hub.context), hub_(hub) {
-    spawn(hub.io.get_executor(), "payloads", work());
+    spawn(executor_of(hub.io), "payloads", work());
   }
   ~RunningPayloads() {
     payloads.stop();

@@ -55,7 +55,7 @@ TEST_CASE("sixty partitions roll by under load while a reader's transaction is o
   const pg::ConnectionPtr reader = run(io, open_reader(writers));
   int written = 0;
   for (int i = 0; i < 3; ++i) {
-    spawn(io.get_executor(), "writer", write(writers, 60, 17, written));
+    spawn(executor_of(io), "writer", write(writers, 60, 17, written));
   }
   REQUIRE(run_until(
       io, [&] { return written == 3060; }, Millis{60'000}));

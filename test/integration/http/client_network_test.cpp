@@ -69,10 +69,10 @@ TEST_CASE("a process that was frozen while it connected does not send after the 
   ClientWorld world;
   WebhookImposter sink;
   LeapingClock clock;
-  http::Client client(world.io.get_executor(), world.webhook, world.egress, clock, world.metrics);
+  http::Client client(executor_of(world.io), world.webhook, world.egress, clock, world.metrics);
   const auto url = std::get<http::Url>(http::parse_url(sink.url()));
   std::optional<AttemptResult> result;
-  spawn(world.io.get_executor(), "post", post_into(client, url, result));
+  spawn(executor_of(world.io), "post", post_into(client, url, result));
   world.io.run_one();  // it connects
   CHECK_FALSE(result);
   clock.leap = 4s;
@@ -334,8 +334,8 @@ TEST_CASE("the client may die before the attempts that are in the air") {
   for (const bool runs_on : {true, false}) {
     boost::asio::io_context io(1);
     auto client =
-        std::make_unique<http::Client>(io.get_executor(), WebhookConfig{}, egress, clock, metrics);
-    spawn(io.get_executor(), "post", post(*client, url));
+        std::make_unique<http::Client>(executor_of(io), WebhookConfig{}, egress, clock, metrics);
+    spawn(executor_of(io), "post", post(*client, url));
     ++expected;
     for (int i = 0; i < 1000 && sink.requests().size() < expected; ++i) io.run_for(5ms);
     CHECK(sink.requests().size() == expected);

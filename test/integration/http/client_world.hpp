@@ -38,7 +38,7 @@ class ClientWorld {
 
   http::Client& client() {
     if (!client_) {
-      client_.emplace(io.get_executor(), webhook, egress, clock, metrics);
+      client_.emplace(executor_of(io), webhook, egress, clock, metrics);
     }
     return *client_;
   }
@@ -90,7 +90,7 @@ class Batch {
   void add(const std::string& url, Millis timeout) {
     world_.client();
     results_.push_back(std::make_unique<std::optional<AttemptResult>>());
-    spawn(world_.io.get_executor(), "post",
+    spawn(executor_of(world_.io), "post",
           post(world_, url, timeout, results_.back().get(), &open_, may_resend));
     ++open_;
   }

@@ -39,8 +39,8 @@ void rehearse(TestServer& server) {
             {{"error", error.message()}, {"open", std::size_t{1}}});
   log::flush(1'000);
   boost::asio::io_context loop;
-  Wakeup wakeup(loop.get_executor());
-  spawn(loop.get_executor(), "back-off", wait_once(wakeup));
+  Wakeup wakeup(test::executor_of(loop));
+  spawn(test::executor_of(loop), "back-off", wait_once(wakeup));
   loop.run();
 }
 
@@ -172,9 +172,9 @@ TEST_CASE("stop closes a connection that was accepted a moment before") {
   Metrics metrics(100);
   auto handler = [](const http::Request&) -> Task<http::Response> { co_return http::Response{}; };
   auto refuse = [](int, std::string_view) { return http::Response{}; };
-  http::Server server(loop.get_executor(), TestServer::patient(), handler, refuse, metrics);
+  http::Server server(test::executor_of(loop), TestServer::patient(), handler, refuse, metrics);
   const std::uint16_t port = server.listen();
-  spawn(loop.get_executor(), "server", server.run());
+  spawn(test::executor_of(loop), "server", server.run());
   RawClient client(port);
   while (metrics.expose().find("\neventhub_http_connections 1") == std::string::npos)
     REQUIRE(loop.run_one_for(Millis{20'000}) == 1);
@@ -193,9 +193,10 @@ TEST_CASE("a server that is destroyed while requests run leaves nothing behind")
     co_return http::Response{};
   };
   auto refuse = [](int, std::string_view) { return http::Response{}; };
-  auto server = std::make_unique<http::Server>(loop.get_executor(), config, slow, refuse, metrics);
+  auto server =
+      std::make_unique<http::Server>(test::executor_of(loop), config, slow, refuse, metrics);
   const std::uint16_t port = server->listen();
-  spawn(loop.get_executor(), "server", server->run());
+  spawn(test::executor_of(loop), "server", server->run());
   RawClient handled(port), idle(port), arriving(port);
   handled.send(kGet);
   arriving.send(post("/p", "hello").substr(0, 53));
@@ -217,7 +218,7 @@ TEST_CASE("an address that is taken is named") {
   Metrics metrics(100);
   ServerConfig config = TestServer::patient();
   config.port = server.port;
-  http::Server second(loop.get_executor(), config, nullptr, nullptr, metrics);
+  http::Server second(test::executor_of(loop), config, nullptr, nullptr, metrics);
   CHECK_THROWS_WITH(second.listen(), Catch::Contains("127.0.0.1:" + std::to_string(server.port)));
 }
 

@@ -11,6 +11,7 @@
 #include "eventhub/http/server.hpp"
 #include "support/catch.hpp"
 #include "support/raw_client.hpp"
+#include "support/run_task.hpp"
 
 namespace eventhub::test {
 
@@ -20,10 +21,10 @@ class TestServer {
  public:
   explicit TestServer(ServerConfig config = quick())
       : server_(
-            loop_.get_executor(), config,
+            test::executor_of(loop_), config,
             [this](const http::Request& r) { return handle(*this, r); }, refusal, metrics_) {
     port = server_.listen();
-    spawn(loop_.get_executor(), "server", run(*this));
+    spawn(test::executor_of(loop_), "server", run(*this));
     thread_ = std::thread([this] { loop_.run(); });
   }
   ~TestServer() {

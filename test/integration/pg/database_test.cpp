@@ -39,7 +39,7 @@ Task<void> hold_lease(Database& database, Millis time, int& most, int& now) {
 }  // namespace
 
 TEST_CASE_METHOD(DatabaseFixture, "each profile has the settings it promises") {
-  Database database(io.get_executor(), db.config(), metrics, Millis{7'000});
+  Database database(test::executor_of(io), db.config(), metrics, Millis{7'000});
   const auto general = run(io, database.connect(Profile::general));
   CHECK(show(*general, "application_name") == "eventhubd");
   CHECK(show(*general, "search_path") == "\"eventhub\"");
@@ -69,12 +69,12 @@ TEST_CASE_METHOD(DatabaseFixture, "a URL reaches the same database") {
   config.url = "postgresql://eventhub@" + socket + "/" + config.name;
   config.host = "no-such-host.invalid";
   config.name = "no_such_database";
-  Database database(io.get_executor(), config, metrics);
+  Database database(test::executor_of(io), config, metrics);
   const auto connection = run(io, database.connect(Profile::general));
   CHECK(show(*connection, "search_path") == "\"eventhub\"");
 
   config.url = "postgresql://eventhub:secret@[nonsense";
-  Database broken(io.get_executor(), config, metrics);
+  Database broken(test::executor_of(io), config, metrics);
   try {
     run(io, broken.connect(Profile::general));
     FAIL("a broken URL was taken");
@@ -90,7 +90,7 @@ TEST_CASE_METHOD(DatabaseFixture, "a failed connection says where it went, witho
   config.name = "shop";
   config.user = "alice";
   config.password = "hunter2";
-  Database database(io.get_executor(), config, metrics);
+  Database database(test::executor_of(io), config, metrics);
   const Error error = error_of(io, database.connect(Profile::general));
   CHECK(error.connection_lost);
   CHECK_FALSE(error.outcome_unknown);
@@ -104,10 +104,10 @@ TEST_CASE_METHOD(DatabaseFixture, "a failed connection says where it went, witho
 TEST_CASE_METHOD(DatabaseFixture, "the pool never opens more than its bound and serves all") {
   DatabaseConfig config = db.config();
   config.connections_max = 3;
-  Database database(io.get_executor(), config, metrics);
+  Database database(test::executor_of(io), config, metrics);
   int most = 0, now = 0;
   for (int i = 0; i < 12; ++i) {
-    spawn(io.get_executor(), "holder", hold_lease(database, Millis{100}, most, now));
+    spawn(test::executor_of(io), "holder", hold_lease(database, Millis{100}, most, now));
   }
   run(io, sleep_for(Millis{200}));
   CHECK(db.query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'eventhubd'") ==
@@ -121,7 +121,7 @@ TEST_CASE_METHOD(DatabaseFixture, "waiting for a connection ends with 53300") {
   DatabaseConfig config = db.config();
   config.connections_max = 2;
   config.connect_timeout = Millis{2'000};  // also to connect, on a busy machine
-  Database database(io.get_executor(), config, metrics);
+  Database database(test::executor_of(io), config, metrics);
   auto dedicated = run(io, database.connect(Profile::general));
   {
     auto lease = run(io, database.lease());
@@ -139,7 +139,7 @@ TEST_CASE_METHOD(DatabaseFixture, "waiting for a connection ends with 53300") {
 }
 
 TEST_CASE_METHOD(DatabaseFixture, "broken and unfinished connections do not go back to the pool") {
-  Database database(io.get_executor(), db.config(), metrics);
+  Database database(test::executor_of(io), db.config(), metrics);
   const auto pid_of_lease = [&] {
     auto lease = run(io, database.lease());
     return lease->backend_pid();
@@ -157,19 +157,19 @@ TEST_CASE_METHOD(DatabaseFixture, "broken and unfinished connections do not go b
 }
 
 TEST_CASE_METHOD(DatabaseFixture, "load() learns the lock space and refuses what cannot work") {
-  Database database(io.get_executor(), db.config(), metrics);
+  Database database(test::executor_of(io), db.config(), metrics);
   run(io, database.load());
   CHECK(std::to_string(database.lock_space()) ==
         db.query("SELECT oid FROM pg_namespace WHERE nspname = 'eventhub'"));
 
   DatabaseConfig config = db.config();
   config.schema = "other";
-  Database without_schema(io.get_executor(), config, metrics);
+  Database without_schema(test::executor_of(io), config, metrics);
   CHECK_THROWS_WITH(run(io, without_schema.load()), Catch::Matchers::Contains("migrate"));
 
   config = db.config();
   config.connections_max = 1'000;
-  Database greedy(io.get_executor(), config, metrics);
+  Database greedy(test::executor_of(io), config, metrics);
   CHECK_THROWS_WITH(run(io, greedy.load()), Catch::Matchers::Contains("connections_max"));
 }
 
@@ -180,7 +180,7 @@ TEST_CASE_METHOD(DatabaseFixture, "a database that is not UTF8 is refused") {
   DatabaseConfig config = db.config();
   config.name = "latin";
   {
-    Database database(io.get_executor(), config, metrics);
+    Database database(test::executor_of(io), config, metrics);
     CHECK_THROWS_WITH(run(io, database.load()), Catch::Matchers::Contains("UTF8"));
   }
   server.drop_database("latin");
@@ -189,7 +189,7 @@ TEST_CASE_METHOD(DatabaseFixture, "a database that is not UTF8 is refused") {
 TEST_CASE_METHOD(DatabaseFixture, "connections may outlive the Database") {
   pg::ConnectionPtr connection;
   {
-    Database database(io.get_executor(), db.config(), metrics);
+    Database database(test::executor_of(io), db.config(), metrics);
     connection = run(io, database.connect(Profile::lock));
   }
   CHECK(show(*connection, "jit") == "off");

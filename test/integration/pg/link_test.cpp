@@ -33,7 +33,7 @@ Task<void> listen_on(pg::Connection& connection, std::vector<pg::Notification>& 
 TEST_CASE_METHOD(PgFixture, "a session ended by the administrator during a call") {
   const auto connection = connect();
   const auto pid = std::to_string(connection->backend_pid());
-  spawn(io.get_executor(), "terminate", pause_then(Millis{100}, [this, pid] {
+  spawn(test::executor_of(io), "terminate", pause_then(Millis{100}, [this, pid] {
           db.query("SELECT pg_terminate_backend(" + pid + ")");
         }));
   const Error error = error_of(io, connection->run(nap, Params()));
@@ -62,7 +62,7 @@ TEST_CASE_METHOD(PgFixture, "a backend killed during a call leaves the outcome u
   const auto connection = connect();
   const auto idle = connect();
   const pid_t backend = connection->backend_pid();
-  spawn(io.get_executor(), "kill",
+  spawn(test::executor_of(io), "kill",
         pause_then(Millis{100}, [backend] { ::kill(backend, SIGKILL); }));
   const Error error = error_of(io, connection->run(nap, Params()));
   CHECK(error.connection_lost);
@@ -129,7 +129,7 @@ TEST_CASE_METHOD(PgFixture, "a second call at the same time is a mistake of the 
     co_await on.run(statement, Params());
     done = true;
   };
-  spawn(io.get_executor(), "first", nap_once(*connection, short_nap, first_done));
+  spawn(test::executor_of(io), "first", nap_once(*connection, short_nap, first_done));
   run(io, sleep_for(Millis{50}));
   CHECK_THROWS_AS(run(io, connection->run(one, Params())), std::logic_error);
   run(io, sleep_for(Millis{600}));
@@ -138,7 +138,8 @@ TEST_CASE_METHOD(PgFixture, "a second call at the same time is a mistake of the 
 
 TEST_CASE_METHOD(PgFixture, "close() fails a running call at once") {
   const auto connection = connect();
-  spawn(io.get_executor(), "close", pause_then(Millis{50}, [&connection] { connection->close(); }));
+  spawn(test::executor_of(io), "close",
+        pause_then(Millis{50}, [&connection] { connection->close(); }));
   const auto start = Clock::now();
   const Error error = error_of(io, connection->run(nap, Params()));
   CHECK(error.connection_lost);
@@ -190,7 +191,7 @@ TEST_CASE_METHOD(PgFixture, "notifications arrive, also those that came during a
   CHECK(since(start) >= Millis{45});
 
   std::vector<pg::Notification> got;
-  spawn(io.get_executor(), "listen", listen_on(*listener, got, Millis{5'000}));
+  spawn(test::executor_of(io), "listen", listen_on(*listener, got, Millis{5'000}));
   run_sql(*sender, "NOTIFY channel, 'second'");
   run(io, sleep_for(Millis{200}));
   REQUIRE(got.size() == 1);
@@ -199,13 +200,13 @@ TEST_CASE_METHOD(PgFixture, "notifications arrive, also those that came during a
 
 TEST_CASE_METHOD(PgFixture, "waiting for notifications ends with close() and with the link") {
   auto listener = connect();
-  spawn(io.get_executor(), "close", pause_then(Millis{50}, [&listener] { listener->close(); }));
+  spawn(test::executor_of(io), "close", pause_then(Millis{50}, [&listener] { listener->close(); }));
   CHECK(run(io, listener->wait_notifications(Millis{10'000})).empty());
   CHECK_FALSE(listener->healthy());
 
   listener = connect();
   const auto pid = std::to_string(listener->backend_pid());
-  spawn(io.get_executor(), "terminate", pause_then(Millis{50}, [this, pid] {
+  spawn(test::executor_of(io), "terminate", pause_then(Millis{50}, [this, pid] {
           db.query("SELECT pg_terminate_backend(" + pid + ")");
         }));
   CHECK(error_of(io, listener->wait_notifications(Millis{10'000})).connection_lost);
@@ -214,7 +215,7 @@ TEST_CASE_METHOD(PgFixture, "waiting for notifications ends with close() and wit
 TEST_CASE_METHOD(PgFixture, "a connection destroyed during a call harms nothing") {
   auto connection = connect();
   bool failed = false;
-  spawn(io.get_executor(), "call", [](pg::Connection& on, bool& done) -> Task<void> {
+  spawn(test::executor_of(io), "call", [](pg::Connection& on, bool& done) -> Task<void> {
     try {
       co_await on.run(nap, Params());
     } catch (const Error& error) {

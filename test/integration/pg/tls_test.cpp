@@ -27,7 +27,7 @@ struct TlsServer {
   pg::ConnectionPtr connect(const std::string& host, const std::string& rest) {
     DatabaseConfig config;
     config.url = "postgresql://eventhub@" + host + ":" + std::to_string(port) + "/postgres?" + rest;
-    store::Database database(io.get_executor(), config, metrics);
+    store::Database database(test::executor_of(io), config, metrics);
     return run(io, database.connect(store::Profile::lock));
   }
   std::string refusal(const std::string& host, const std::string& rest) {

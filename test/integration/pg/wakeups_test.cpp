@@ -19,7 +19,7 @@ using Steady = std::chrono::steady_clock;
 
 struct Node {
   Node(boost::asio::io_context& io, const DatabaseConfig& config, Metrics& metrics)
-      : database(io.get_executor(), config, metrics), wakeups(database, "node") {}
+      : database(test::executor_of(io), config, metrics), wakeups(database, "node") {}
   Database database;
   Wakeups wakeups;
   bool ended = false;
@@ -38,7 +38,7 @@ struct WakeupsFixture {
   Node b{io, db.config(), metrics};
 
   void start(Node& node) {
-    spawn(io.get_executor(), "node", run_node(node));
+    spawn(test::executor_of(io), "node", run_node(node));
     for (const Signal signal : {Signal::events, Signal::messages, Signal::control}) {
       REQUIRE(woken(node, signal, Millis{5'000}));  // a new listener wakes everyone once
     }
@@ -130,7 +130,7 @@ TEST_CASE_METHOD(WakeupsFixture, "lost sessions come back by themselves and wake
 TEST_CASE_METHOD(WakeupsFixture, "stop() is prompt while the server does not answer") {
   const pid_t server = test::PrivatePostgres::server().pid();
   ::kill(server, SIGSTOP);
-  spawn(io.get_executor(), "node", run_node(a));
+  spawn(test::executor_of(io), "node", run_node(a));
   a.wakeups.notify(Signal::events);
   run(io, sleep_for(Millis{100}));
   stop(a);

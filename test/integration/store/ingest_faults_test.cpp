@@ -56,7 +56,7 @@ TEST_CASE("killed sessions: accepted is stored once, unavailable is not stored, 
   IngestFixture hub;
   auto& ingest = hub.started();
   for (int i = 0; i < 32; ++i) {
-    spawn(hub.io.get_executor(), "produce", produce(ingest, std::to_string(i), &outcome));
+    spawn(test::executor_of(hub.io), "produce", produce(ingest, std::to_string(i), &outcome));
   }
   for (int kill = 0; kill < 15; ++kill) {
     hub.wait(Millis{40 + kill * 7});
@@ -91,7 +91,7 @@ TEST_CASE(
   IngestFixture hub;
   auto& ingest = hub.started();
   for (int i = 0; i < 8; ++i) {
-    spawn(hub.io.get_executor(), "produce", produce(ingest, std::to_string(i), &outcome));
+    spawn(test::executor_of(hub.io), "produce", produce(ingest, std::to_string(i), &outcome));
   }
   hub.until([&] { return outcome.accepted.size() > 100; });
   auto& server = test::PrivatePostgres::server();

@@ -41,7 +41,7 @@ struct IngestFixture {
     ingests.push_back(std::make_unique<store::Ingest>(context));
     return *ingests.back();
   }
-  void start(store::Ingest& ingest) { spawn(io.get_executor(), "ingest", count(ingest, &running)); }
+  void start(store::Ingest& ingest) { spawn(executor_of(io), "ingest", count(ingest, &running)); }
   static Task<void> count(store::Ingest& ingest, int* running) {
     ++*running;
     co_await ingest.run();
@@ -86,7 +86,7 @@ struct IngestFixture {
   RequestPtr begin(store::Ingest& ingest, NewEvent event,
                    std::optional<store::IdempotencyKey> key = std::nullopt) {
     auto request = std::make_shared<Request>();
-    spawn(io.get_executor(), "accept", accept(ingest, std::move(event), key, request));
+    spawn(executor_of(io), "accept", accept(ingest, std::move(event), key, request));
     return request;
   }
   void finish(const std::vector<RequestPtr>& requests) {
@@ -113,12 +113,12 @@ struct IngestFixture {
   Config config;
   SystemClock clock;
   Metrics metrics{100};
-  store::Database database{io.get_executor(), config.database, metrics};
+  store::Database database{executor_of(io), config.database, metrics};
   store::Wakeups wakeups{database, "test"};
   store::Partitions partitions{database};
   store::Subscribers subscribers{database};
-  store::Context context{io.get_executor(), config,     clock,       metrics, database,
-                         wakeups,           partitions, subscribers, Uuid{}};
+  store::Context context{executor_of(io), config,     clock,       metrics, database,
+                         wakeups,         partitions, subscribers, Uuid{}};
   std::vector<std::unique_ptr<store::Ingest>> ingests;
   int running = 0;
 };

@@ -178,11 +178,11 @@ TEST_CASE("a reader with a cursor misses nothing of eight writers and sees each 
   IngestFixture hub(2'000);
   for (int i = 0; i < 8; ++i) hub.started();
   for (int i = 0; i < kProducers; ++i) {
-    spawn(hub.io.get_executor(), "produce",
+    spawn(test::executor_of(hub.io), "produce",
           produce(*hub.ingests[static_cast<std::size_t>(i % 8)], "u" + std::to_string(i), kEvents,
                   &left));
   }
-  spawn(hub.io.get_executor(), "stopper", stop_after(&left, &stop));
+  spawn(test::executor_of(hub.io), "stopper", stop_after(&left, &stop));
   test::run(hub.io, follow(hub.database, &seen, &stop));
   REQUIRE(seen.size() == kProducers * kEvents);
   CHECK(std::set<std::string>(seen.begin(), seen.end()).size() == seen.size());

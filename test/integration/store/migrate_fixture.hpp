@@ -14,14 +14,14 @@ namespace eventhub::test {
 inline int migrate(const DatabaseConfig& config, std::int64_t partition_rows = 1'000) {
   boost::asio::io_context io;
   Metrics metrics(10);
-  store::Database database(io.get_executor(), config, metrics);
+  store::Database database(executor_of(io), config, metrics);
   return run(io, store::migrate(database, partition_rows));
 }
 
 inline void check_schema(const DatabaseConfig& config) {
   boost::asio::io_context io;
   Metrics metrics(10);
-  store::Database database(io.get_executor(), config, metrics);
+  store::Database database(executor_of(io), config, metrics);
   run(io, store::check_schema(database));
 }
 

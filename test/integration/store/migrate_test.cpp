@@ -62,7 +62,7 @@ void await_waiting(TestDatabase& db, int wanted) {
 // comes far and then waits.
 struct InTheWay {
   explicit InTheWay(TestDatabase& db)
-      : metrics(10), database(io.get_executor(), db.config(), metrics) {
+      : metrics(10), database(test::executor_of(io), db.config(), metrics) {
     db.sql("CREATE SCHEMA eventhub");
     connection = test::run(io, database.connect(store::Profile::general));
     test::run(io, connection->exec("BEGIN; CREATE TABLE eventhub.outbox (n int)"));

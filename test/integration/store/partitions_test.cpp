@@ -16,7 +16,7 @@ using test::TestDatabase;
 // A process that looks at partitions of 100 events.
 struct Process {
   explicit Process(const DatabaseConfig& config)
-      : metrics(10), database(io.get_executor(), config, metrics), partitions(database) {
+      : metrics(10), database(test::executor_of(io), config, metrics), partitions(database) {
     test::run(io, database.load());
   }
   std::optional<Partition> find(std::int64_t seq) { return test::run(io, partitions.find(seq)); }

@@ -80,9 +80,9 @@ TEST_CASE("the clocks are compared, within the round trip") {
   CHECK(std::abs(w.metric("eventhub_database_clock_difference_seconds")) < 1);
 
   const WrongClock ahead(Seconds{90});
-  store::Context context{w.io.get_executor(), w.hub.config,      ahead,
-                         w.hub.metrics,       w.hub.database,    w.hub.wakeups,
-                         w.hub.partitions,    w.hub.subscribers, w.hub.node};
+  store::Context context{test::executor_of(w.io), w.hub.config,      ahead,
+                         w.hub.metrics,           w.hub.database,    w.hub.wakeups,
+                         w.hub.partitions,        w.hub.subscribers, w.hub.node};
   ServerWatch wrong(context, w.lost);
   CHECK_THROWS(run(w.io, wrong.first()));
   const double difference = w.metric("eventhub_database_clock_difference_seconds");
@@ -98,7 +98,7 @@ TEST_CASE("a running hub looks again after every new connection, and says what c
   test::Hub hub(w.io, whole);
   ServerWatch one(hub.context, w.lost);
   run(w.io, one.first());
-  spawn(w.io.get_executor(), "watch", keep_watching(one));
+  spawn(test::executor_of(w.io), "watch", keep_watching(one));
   CHECK(test::run_until(w.io, [&] { return w.lost == "fsync is off, full_page_writes is off"; }));
   // Sooner than the look every ten seconds. A reload reaches the sessions one by one.
   const auto is_seen = [&](const std::string& wanted) {

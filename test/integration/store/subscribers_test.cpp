@@ -17,7 +17,7 @@ struct Fixture {
   TestDatabase db;
   boost::asio::io_context io;
   Metrics metrics{10};
-  store::Database database{io.get_executor(), db.config(), metrics};
+  store::Database database{executor_of(io), db.config(), metrics};
   store::Subscribers subscribers{database};
 
   SubscriberSetPtr refresh() { return run(io, subscribers.refresh()); }
@@ -101,7 +101,7 @@ TEST_CASE("concurrent refreshes each see what was committed before them") {
   f.add("", "");
   std::vector<std::int64_t> versions(20, -1);
   for (std::int64_t& version : versions) {
-    spawn(f.io.get_executor(), "refresh", refresh_into(f.subscribers, version));
+    spawn(executor_of(f.io), "refresh", refresh_into(f.subscribers, version));
   }
   REQUIRE(test::runs_out(f.io));
   const std::int64_t now = std::stoll(f.db.query("SELECT version FROM subscribers_version"));
