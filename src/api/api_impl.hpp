@@ -4,16 +4,29 @@
 
 #include "database_check.hpp"
 #include "eventhub/api/api.hpp"
+#include "eventhub/store/queries.hpp"
 
 namespace eventhub::api {
 
 // What the handlers share. Outlives the server's connections by shared_ptr.
 struct Api {
+  Api(store::Context& shared, store::Ingest* accepts, Health& of_process, bool for_monitor)
+      : context(shared),
+        ingest(accepts),
+        health(of_process),
+        database(std::make_shared<DatabaseCheck>(shared)),
+        monitor(for_monitor) {}
+
   store::Context& context;
   store::Ingest* ingest;  // nullptr: this process has no api role
   Health& health;
   std::shared_ptr<DatabaseCheck> database;
-  bool monitor = false;  // only what health.cpp serves
+  bool monitor;  // only what health.cpp serves
+  store::Queries queries{context};
+
+  std::size_t depth_max() const {
+    return static_cast<std::size_t>(context.config.ingest.json_depth_max);
+  }
 };
 using ApiPtr = std::shared_ptr<Api>;
 
