@@ -5,6 +5,7 @@
 #include "database_check.hpp"
 #include "eventhub/api/api.hpp"
 #include "eventhub/store/queries.hpp"
+#include "eventhub/store/subscriber_admin.hpp"
 
 namespace eventhub::api {
 
@@ -23,6 +24,7 @@ struct Api {
   std::shared_ptr<DatabaseCheck> database;
   bool monitor;  // only what health.cpp serves
   store::Queries queries{context};
+  store::SubscriberAdmin subscribers{context, queries};
 
   std::size_t depth_max() const {
     return static_cast<std::size_t>(context.config.ingest.json_depth_max);
@@ -36,5 +38,14 @@ Task<http::Response> get_health(ApiPtr api, const http::Request& request);   // 
 Task<http::Response> get_livez(ApiPtr api, const http::Request& request);    // health.cpp
 Task<http::Response> get_readyz(ApiPtr api, const http::Request& request);   // health.cpp
 Task<http::Response> get_metrics(ApiPtr api, const http::Request& request);  // health.cpp
+
+// subscribers.cpp
+Task<http::Response> get_subscribers(ApiPtr api, const http::Request& request);
+Task<http::Response> post_subscriber(ApiPtr api, const http::Request& request);
+Task<http::Response> get_subscriber(ApiPtr api, const http::Request& request);
+Task<http::Response> patch_subscriber(ApiPtr api, const http::Request& request);
+Task<http::Response> delete_subscriber(ApiPtr api, const http::Request& request);
+Task<http::Response> pause_subscriber(ApiPtr api, const http::Request& request);
+Task<http::Response> resume_subscriber(ApiPtr api, const http::Request& request);
 
 }  // namespace eventhub::api

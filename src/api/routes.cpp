@@ -18,6 +18,13 @@ constexpr std::array kRoutes{
     Route{"GET", "/livez", get_livez, Scope::none},
     Route{"GET", "/readyz", get_readyz, Scope::none},
     Route{"GET", "/metrics", get_metrics, Scope::none},
+    Route{"GET", "/subscribers", get_subscribers, Scope::read},
+    Route{"POST", "/subscribers", post_subscriber, Scope::admin},
+    Route{"GET", "/subscribers/{id}", get_subscriber, Scope::read},
+    Route{"PATCH", "/subscribers/{id}", patch_subscriber, Scope::admin},
+    Route{"DELETE", "/subscribers/{id}", delete_subscriber, Scope::admin},
+    Route{"POST", "/subscribers/{id}/pause", pause_subscriber, Scope::admin},
+    Route{"POST", "/subscribers/{id}/resume", resume_subscriber, Scope::admin},
 };
 constexpr std::size_t kMonitorFirst = 1, kMonitorCount = 4;
 

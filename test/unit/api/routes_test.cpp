@@ -40,6 +40,20 @@ TEST_CASE("a request finds its route or a precise refusal") {
   CHECK(method_label("PATCH") == "PATCH");
 }
 
+TEST_CASE("a segment of the path may be an id, and the metric's label does not repeat it") {
+  const auto one = find_route("GET", "/subscribers/123");
+  REQUIRE(one.route != nullptr);
+  CHECK(one.label == "/subscribers/{id}");
+  CHECK(find_route("POST", "/subscribers/123/pause").label == "/subscribers/{id}/pause");
+  CHECK(find_route("POST", "/subscribers/123").allow == "GET, HEAD, PATCH, DELETE");
+  CHECK(find_route("GET", "/subscribers/123/pause").allow == "POST");
+  for (const char* path : {"/subscribers/", "/subscribers//", "/subscribers//pause",
+                           "/subscribers/1/", "/subscribers/1/2", "/subscribers/1/pause/"}) {
+    INFO(path);
+    CHECK(find_route("GET", path).refusal == 404);
+  }
+}
+
 TEST_CASE("reading asks for less than changing, and monitors need nothing") {
   for (const Route& route : routes()) {
     INFO(route.method << ' ' << route.path);
