@@ -4,6 +4,7 @@
 
 #include "database_check.hpp"
 #include "eventhub/api/api.hpp"
+#include "eventhub/store/history.hpp"
 #include "eventhub/store/queries.hpp"
 #include "eventhub/store/subscriber_admin.hpp"
 
@@ -25,6 +26,7 @@ struct Api {
   bool monitor;  // only what health.cpp serves
   store::Queries queries{context};
   store::SubscriberAdmin subscribers{context, queries};
+  store::History history{queries};
 
   std::size_t depth_max() const {
     return static_cast<std::size_t>(context.config.ingest.json_depth_max);
@@ -47,5 +49,12 @@ Task<http::Response> patch_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> delete_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> pause_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> resume_subscriber(ApiPtr api, const http::Request& request);
+
+// messages.cpp
+Task<http::Response> get_events(ApiPtr api, const http::Request& request);
+Task<http::Response> get_event(ApiPtr api, const http::Request& request);
+Task<http::Response> get_messages(ApiPtr api, const http::Request& request);
+Task<http::Response> get_message(ApiPtr api, const http::Request& request);
+Task<http::Response> retry_message(ApiPtr api, const http::Request& request);
 
 }  // namespace eventhub::api

@@ -25,6 +25,11 @@ constexpr std::array kRoutes{
     Route{"DELETE", "/subscribers/{id}", delete_subscriber, Scope::admin},
     Route{"POST", "/subscribers/{id}/pause", pause_subscriber, Scope::admin},
     Route{"POST", "/subscribers/{id}/resume", resume_subscriber, Scope::admin},
+    Route{"GET", "/events", get_events, Scope::read},
+    Route{"GET", "/events/{id}", get_event, Scope::read},
+    Route{"GET", "/messages", get_messages, Scope::read},
+    Route{"GET", "/messages/{id}", get_message, Scope::read},
+    Route{"POST", "/messages/{id}/retry", retry_message, Scope::admin},
 };
 constexpr std::size_t kMonitorFirst = 1, kMonitorCount = 4;
 
