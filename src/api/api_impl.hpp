@@ -4,6 +4,7 @@
 
 #include "database_check.hpp"
 #include "eventhub/api/api.hpp"
+#include "eventhub/store/dead_letters.hpp"
 #include "eventhub/store/history.hpp"
 #include "eventhub/store/queries.hpp"
 #include "eventhub/store/subscriber_admin.hpp"
@@ -27,6 +28,7 @@ struct Api {
   store::Queries queries{context};
   store::SubscriberAdmin subscribers{context, queries};
   store::History history{queries};
+  store::DeadLetters dead_letters{queries};
 
   std::size_t depth_max() const {
     return static_cast<std::size_t>(context.config.ingest.json_depth_max);
@@ -56,5 +58,13 @@ Task<http::Response> get_event(ApiPtr api, const http::Request& request);
 Task<http::Response> get_messages(ApiPtr api, const http::Request& request);
 Task<http::Response> get_message(ApiPtr api, const http::Request& request);
 Task<http::Response> retry_message(ApiPtr api, const http::Request& request);
+
+// dlq.cpp
+Task<http::Response> get_dead_letters(ApiPtr api, const http::Request& request);
+Task<http::Response> get_dead_letter(ApiPtr api, const http::Request& request);
+Task<http::Response> retry_dead_letter(ApiPtr api, const http::Request& request);
+Task<http::Response> retry_dead_letters(ApiPtr api, const http::Request& request);
+Task<http::Response> discard_dead_letter(ApiPtr api, const http::Request& request);
+Task<http::Response> export_dead_letters(ApiPtr api, const http::Request& request);
 
 }  // namespace eventhub::api

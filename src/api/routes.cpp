@@ -30,6 +30,12 @@ constexpr std::array kRoutes{
     Route{"GET", "/messages", get_messages, Scope::read},
     Route{"GET", "/messages/{id}", get_message, Scope::read},
     Route{"POST", "/messages/{id}/retry", retry_message, Scope::admin},
+    Route{"GET", "/dlq", get_dead_letters, Scope::read},
+    Route{"POST", "/dlq/retry", retry_dead_letters, Scope::admin},
+    Route{"GET", "/dlq/export", export_dead_letters, Scope::read},
+    Route{"GET", "/dlq/{id}", get_dead_letter, Scope::read},
+    Route{"DELETE", "/dlq/{id}", discard_dead_letter, Scope::admin},
+    Route{"POST", "/dlq/{id}/retry", retry_dead_letter, Scope::admin},
 };
 constexpr std::size_t kMonitorFirst = 1, kMonitorCount = 4;
 

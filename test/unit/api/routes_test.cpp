@@ -24,8 +24,9 @@ TEST_CASE("a request finds its route or a precise refusal") {
     CHECK(find_route("OPTIONS", route.path).refusal == 405);
   }
   CHECK(find_route("HEAD", "/health").route == find_route("GET", "/health").route);
-  CHECK(find_route("PUT", "/events").refusal == 405);
+  CHECK(find_route("HEAD", "/dlq/retry").refusal == 405);
   CHECK(find_route("PUT", "/events").allow == "POST, GET, HEAD");
+  CHECK(find_route("GET", "/dlq/export").label == "/dlq/export");
   CHECK(find_route("POST", "/health").allow == "GET, HEAD");
   for (const char* path :
        {"/", "/event", "/events/", "//events", "/Events", "/%65vents", "/health/x"}) {
