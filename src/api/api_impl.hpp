@@ -43,6 +43,8 @@ Task<http::Response> get_livez(ApiPtr api, const http::Request& request);    // 
 Task<http::Response> get_readyz(ApiPtr api, const http::Request& request);   // health.cpp
 Task<http::Response> get_metrics(ApiPtr api, const http::Request& request);  // health.cpp
 
+Task<http::Response> get_openapi(ApiPtr api, const http::Request& request);  // openapi.cpp
+
 // subscribers.cpp
 Task<http::Response> get_subscribers(ApiPtr api, const http::Request& request);
 Task<http::Response> post_subscriber(ApiPtr api, const http::Request& request);

@@ -18,6 +18,7 @@ constexpr std::array kRoutes{
     Route{"GET", "/livez", get_livez, Scope::none},
     Route{"GET", "/readyz", get_readyz, Scope::none},
     Route{"GET", "/metrics", get_metrics, Scope::none},
+    Route{"GET", "/openapi.json", get_openapi, Scope::none},
     Route{"GET", "/subscribers", get_subscribers, Scope::read},
     Route{"POST", "/subscribers", post_subscriber, Scope::admin},
     Route{"GET", "/subscribers/{id}", get_subscriber, Scope::read},
