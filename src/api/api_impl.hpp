@@ -29,6 +29,7 @@ struct Api {
   store::SubscriberAdmin subscribers{context, queries};
   store::History history{queries};
   store::DeadLetters dead_letters{queries};
+  int tests = 0;  // webhooks that test_send.cpp has in the air
 
   std::size_t depth_max() const {
     return static_cast<std::size_t>(context.config.ingest.json_depth_max);
@@ -53,6 +54,8 @@ Task<http::Response> patch_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> delete_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> pause_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> resume_subscriber(ApiPtr api, const http::Request& request);
+
+Task<http::Response> test_subscriber(ApiPtr api, const http::Request& request);  // test_send.cpp
 
 // messages.cpp
 Task<http::Response> get_events(ApiPtr api, const http::Request& request);

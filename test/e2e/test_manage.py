@@ -67,6 +67,26 @@ def test_a_change_acts_on_another_process_within_a_second(fleet, sink):
     assert took < 1.5, took  # a second, and the delivery itself
 
 
+def test_a_test_calls_the_webhook_as_a_delivery_does(fleet, sink):
+    api, _, worker = fleet
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    mine = subscribe(api, sink, secret=secret, headers={"X-Mine": "1"}, paused=True)
+    sink.on("/a", lambda d: Answer(503, body=b"busy") if len(sink.deliveries("/a")) > 1 else 200)
+    done = api("POST", f"/subscribers/{mine}/test")
+    sent, = sink.deliveries("/a")
+    assert done["delivered"] and done["status"] == 200 and done["error"] is None
+    assert (sent.event_id, sent.message_id) == (done["event_id"], done["message_id"])
+    assert sent.headers["x-event-type"] == "eventhub.test" and sent.headers["x-mine"] == "1"
+    assert sent.headers["webhook-signature"].startswith("v1,") and sent.json()["test"] is True
+    failed = api("POST", f"/subscribers/{mine}/test")
+    assert (failed["delivered"], failed["status"], failed["response"]) == (False, 503, "busy")
+    api("PATCH", f"/subscribers/{mine}", {"webhook_url": "http://closed.invalid/", "secret": None})
+    unknown = api("POST", f"/subscribers/{mine}/test")
+    assert unknown["status"] is None and unknown["error"]
+    assert len(sink.deliveries("/a")) == 2 and not worker.metrics()["eventhub_dlq_size"]
+    assert api("GET", "/events")["data"] == []
+
+
 def test_pause_holds_and_resume_lets_go_in_order(fleet, sink):
     api, front, _ = fleet
     mine = subscribe(api, sink, ordering_enabled=True, ordering_key="organization_id")

@@ -130,6 +130,8 @@ def walk_subscribers(ask, sink):
     ask("POST", "/subscribers/{id}/resume", 200, id=mine)
     for method in ("GET", "DELETE"):
         ask(method, "/subscribers/{id}", 404)
+    ask("POST", "/subscribers/{id}/test", 200, id=mine)
+    ask("POST", "/subscribers/{id}/test", 404)
     gone = ask("POST", "/subscribers", 201, {**row, "event_type": None, "event_types": ["c"]})
     ask("DELETE", "/subscribers/{id}", 204, id=gone["id"])
 
