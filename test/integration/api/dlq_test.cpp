@@ -30,9 +30,7 @@ struct World : ApiFixture {
         "INSERT INTO subscribers (name, event_type, webhook_url, created_by) SELECT n, '>', "
         "'http://a.example', 'test' FROM unnest(ARRAY['one', 'two']) n");
   }
-  static std::string id(int event, int sid) {
-    return to_string(message_id({event, sid}, Uuid{}));
-  }
+  static std::string id(int event, int sid) { return to_string(message_id({event, sid}, Uuid{})); }
   void die(int event, int sid, const std::string& payload = R"({"n": 1.0})") {
     db.sql(fmt::format(
         "INSERT INTO dead_letter_queue (event_seq, sid, shard, khash, message_id, event_id,"
@@ -104,8 +102,7 @@ TEST_CASE("one dead letter is shown with its payload byte for byte") {
   CHECK(answer.says(R"("failed_at":"2026-01-31T08:00:01.123Z")"));
   CHECK_FALSE(validate_json(answer.body, 8).has_value());
   for (const std::string& id : {World::id(1, 2), World::id(2, 1), to_string(Uuid{}),
-                                std::string("x"),
-                                to_string(message_id({1, 1}, uuid_random()))}) {
+                                std::string("x"), to_string(message_id({1, 1}, uuid_random()))}) {
     INFO(id);
     CHECK(hub.get("/dlq/" + id).status == 404);
     CHECK(hub.press("/dlq/" + id + "/retry").status == 404);
@@ -156,8 +153,8 @@ TEST_CASE("all that match are counted first, then sent again") {
   CHECK(hub.requests().empty());
   CHECK(hub.retry_all(R"({"filter":{"event_type":"type.2"},"dry_run":true,"force":true})").body ==
         R"({"matched":2,"retryable":2,"retried":0,"dry_run":true})");
-  const auto some = hub.retry_all(
-      R"({"filter":{"since":"2026-01-31T08:00:02Z","last_status":403}})");
+  const auto some =
+      hub.retry_all(R"({"filter":{"since":"2026-01-31T08:00:02Z","last_status":403}})");
   CHECK(some.status == 202);
   CHECK(some.body == R"({"matched":2,"retryable":1,"retried":1,"dry_run":false})");
   CHECK(hub.requests() == "3/1");
@@ -221,8 +218,8 @@ TEST_CASE("the export is a line per letter, in pieces of bounded size") {
   hub.db.sql(
       "UPDATE dead_letter_queue SET payload = '[\"' || repeat('x', 5000000) || '\"]' "
       "WHERE event_seq >= 3");
-  CHECK(follow("") == Words{World::id(5, 1), World::id(4, 1), "|", World::id(3, 1),
-                            World::id(2, 1), World::id(1, 1), "|"});
+  CHECK(follow("") == Words{World::id(5, 1), World::id(4, 1), "|", World::id(3, 1), World::id(2, 1),
+                            World::id(1, 1), "|"});
 }
 
 }  // namespace
