@@ -4,16 +4,36 @@
 
 #include "database_check.hpp"
 #include "eventhub/api/api.hpp"
+#include "eventhub/store/dead_letters.hpp"
+#include "eventhub/store/history.hpp"
+#include "eventhub/store/queries.hpp"
+#include "eventhub/store/subscriber_admin.hpp"
 
 namespace eventhub::api {
 
 // What the handlers share. Outlives the server's connections by shared_ptr.
 struct Api {
+  Api(store::Context& shared, store::Ingest* accepts, Health& of_process, bool for_monitor)
+      : context(shared),
+        ingest(accepts),
+        health(of_process),
+        database(std::make_shared<DatabaseCheck>(shared)),
+        monitor(for_monitor) {}
+
   store::Context& context;
   store::Ingest* ingest;  // nullptr: this process has no api role
   Health& health;
   std::shared_ptr<DatabaseCheck> database;
-  bool monitor = false;  // only what health.cpp serves
+  bool monitor;  // only what health.cpp serves
+  store::Queries queries{context};
+  store::SubscriberAdmin subscribers{context, queries};
+  store::History history{queries};
+  store::DeadLetters dead_letters{queries};
+  int tests = 0;  // webhooks that test_send.cpp has in the air
+
+  std::size_t depth_max() const {
+    return static_cast<std::size_t>(context.config.ingest.json_depth_max);
+  }
 };
 using ApiPtr = std::shared_ptr<Api>;
 
@@ -23,5 +43,33 @@ Task<http::Response> get_health(ApiPtr api, const http::Request& request);   // 
 Task<http::Response> get_livez(ApiPtr api, const http::Request& request);    // health.cpp
 Task<http::Response> get_readyz(ApiPtr api, const http::Request& request);   // health.cpp
 Task<http::Response> get_metrics(ApiPtr api, const http::Request& request);  // health.cpp
+
+Task<http::Response> get_openapi(ApiPtr api, const http::Request& request);  // openapi.cpp
+
+// subscribers.cpp
+Task<http::Response> get_subscribers(ApiPtr api, const http::Request& request);
+Task<http::Response> post_subscriber(ApiPtr api, const http::Request& request);
+Task<http::Response> get_subscriber(ApiPtr api, const http::Request& request);
+Task<http::Response> patch_subscriber(ApiPtr api, const http::Request& request);
+Task<http::Response> delete_subscriber(ApiPtr api, const http::Request& request);
+Task<http::Response> pause_subscriber(ApiPtr api, const http::Request& request);
+Task<http::Response> resume_subscriber(ApiPtr api, const http::Request& request);
+
+Task<http::Response> test_subscriber(ApiPtr api, const http::Request& request);  // test_send.cpp
+
+// messages.cpp
+Task<http::Response> get_events(ApiPtr api, const http::Request& request);
+Task<http::Response> get_event(ApiPtr api, const http::Request& request);
+Task<http::Response> get_messages(ApiPtr api, const http::Request& request);
+Task<http::Response> get_message(ApiPtr api, const http::Request& request);
+Task<http::Response> retry_message(ApiPtr api, const http::Request& request);
+
+// dlq.cpp
+Task<http::Response> get_dead_letters(ApiPtr api, const http::Request& request);
+Task<http::Response> get_dead_letter(ApiPtr api, const http::Request& request);
+Task<http::Response> retry_dead_letter(ApiPtr api, const http::Request& request);
+Task<http::Response> retry_dead_letters(ApiPtr api, const http::Request& request);
+Task<http::Response> discard_dead_letter(ApiPtr api, const http::Request& request);
+Task<http::Response> export_dead_letters(ApiPtr api, const http::Request& request);
 
 }  // namespace eventhub::api

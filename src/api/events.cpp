@@ -22,15 +22,6 @@ store::IdempotencyKey key_of(std::string_view key, const NewEvent& event) {
 
 Task<http::Response> post_event(ApiPtr api, const http::Request& request) {
   const Mono begun = api->context.clock.mono();
-  if (api->ingest == nullptr) {
-    co_return problem(404, "this process does not accept events; it runs without the role api");
-  }
-  if (api->health.draining) {
-    auto response = unavailable("this process is stopping; try again");
-    response.close = true;
-    co_return response;
-  }
-  if (!api->health.migrated) co_return unavailable("the database is not ready yet; try again");
   if (request.count("content-type") > 1) {
     co_return problem(400, "the request has more than one Content-Type");
   }
@@ -38,8 +29,7 @@ Task<http::Response> post_event(ApiPtr api, const http::Request& request) {
   auto key = idempotency_key(request);
   if (const auto* error = std::get_if<InputError>(&key)) co_return problem(400, error->detail);
 
-  const auto depth = static_cast<std::size_t>(api->context.config.ingest.json_depth_max);
-  auto parsed = parse_new_event(request.body, depth);
+  auto parsed = parse_new_event(request.body, api->depth_max());
   if (const auto* error = std::get_if<InputError>(&parsed)) co_return invalid(*error);
   auto& event = std::get<NewEvent>(parsed);
   EVENTHUB_FAULT_POINT("api.parsed");

@@ -73,9 +73,13 @@ std::variant<std::string, InputError> read_key(std::string_view value) {
 
 }  // namespace
 
-bool is_json(const http::Request& request) {
+bool has_media_type(const http::Request& request, std::string_view type) {
   const std::string_view value = request.header("content-type");
-  return same(trim(value.substr(0, value.find(';'))), "application/json");
+  return same(trim(value.substr(0, value.find(';'))), type);
+}
+
+bool is_json(const http::Request& request) {
+  return has_media_type(request, "application/json");
 }
 
 std::variant<std::optional<std::string>, InputError> idempotency_key(const http::Request& request) {

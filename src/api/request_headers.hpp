@@ -12,6 +12,7 @@ namespace eventhub::api {
 
 // Whether the body says that it is JSON: application/json, with any parameters.
 bool is_json(const http::Request& request);
+bool has_media_type(const http::Request& request, std::string_view type);
 
 // The key of Idempotency-Key and X-Idempotency-Key (bare or as a quoted string of RFC 9651): all
 // that are present must agree. nullopt when there is none.

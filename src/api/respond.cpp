@@ -1,5 +1,5 @@
-// Statuses, bodies and headers of the API's answers, in one place. No answer repeats what the
-// client sent.
+// Statuses, bodies and headers of the API's answers, in one place. No refusal repeats what the
+// client sent, but for the name of an unknown member or parameter.
 #include "respond.hpp"
 
 #include <fmt/format.h>
@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kHeaders =
     "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n";
+constexpr std::string_view kQueryCanceled = "57014", kLockNotAvailable = "55P03";
 constexpr std::string_view kRetryAfter = "Retry-After: 1\r\n";
 
 http::Response answer(int status, std::string_view type, std::string body) {
@@ -32,6 +33,10 @@ std::string_view title(int status) {
       return "Method Not Allowed";
     case 408:
       return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 410:
+      return "Gone";
     case 413:
       return "Content Too Large";
     case 414:
@@ -69,6 +74,18 @@ http::Response problem_with(int status, std::string_view detail, std::string_vie
   return answer(status, "application/problem+json", std::move(body));
 }
 
+std::string errors_member(std::span<const InputError> errors) {
+  std::string text = R"(,"errors":[)";
+  for (const InputError& error : errors) {
+    text += text.ends_with('[') ? R"({"detail":)" : R"(,{"detail":)";
+    append_json_string(text, error.detail);
+    text += R"(,"pointer":)";
+    append_json_string(text, error.pointer);
+    text += '}';
+  }
+  return text + ']';
+}
+
 http::Response retry_later(std::string_view detail, std::string_view more) {
   auto response = problem_with(503, detail, more);
   response.headers += kRetryAfter;
@@ -85,17 +102,20 @@ http::Response plain(int status, std::string body) {
   return answer(status, "text/plain; charset=utf-8", std::move(body));
 }
 
+http::Response no_content() {
+  return answer(204, "", "");
+}
+
 http::Response problem(int status, std::string_view detail) {
   return problem_with(status, detail, {});
 }
 
 http::Response invalid(const InputError& error) {
-  std::string errors = R"(,"errors":[{"detail":)";
-  append_json_string(errors, error.detail);
-  errors += R"(,"pointer":)";
-  append_json_string(errors, error.pointer);
-  errors += "}]";
-  return problem_with(400, error.detail, errors);
+  return problem_with(400, error.detail, errors_member({&error, 1}));
+}
+
+http::Response unprocessable(std::span<const InputError> errors) {
+  return problem_with(422, errors.empty() ? "" : errors.front().detail, errors_member(errors));
 }
 
 http::Response method_not_allowed(std::string_view allow) {
@@ -106,6 +126,35 @@ http::Response method_not_allowed(std::string_view allow) {
 
 http::Response unavailable(std::string_view detail) {
   return retry_later(detail, {});
+}
+
+std::optional<http::Response> database_fault(const pg::Error& error) {
+  if (error.outcome_unknown) {
+    return unavailable("the database connection was lost: what was asked may be done or not");
+  }
+  if (error.sqlstate == kQueryCanceled) {
+    return unavailable("the answer took too long to find; ask for less, or try again later");
+  }
+  if (error.bad_data()) return problem(422, "the database cannot take a value of this request");
+  const bool busy = error.sqlstate.starts_with("53") || error.sqlstate.starts_with("57") ||
+                    error.sqlstate.starts_with("40") || error.sqlstate == kLockNotAvailable;
+  if (!error.connection_lost && !busy) return std::nullopt;
+  return unavailable("the database is not available or busy; try again later");
+}
+
+http::Response page(std::span<const std::string> rows, const std::optional<std::string>& next) {
+  std::string body = fmt::format(R"({{"data":[{}],"next_cursor":)", fmt::join(rows, ","));
+  if (next) {
+    append_json_string(body, *next);
+  } else {
+    body += "null";
+  }
+  return json(200, body + '}');
+}
+
+http::Response sent_again(const Uuid& message) {
+  return json(202, fmt::format(R"({{"id":"{}","message":"It is sent again, as the same message"}})",
+                               to_string(message)));
 }
 
 http::Response accepted(const store::Accepted& event, std::chrono::milliseconds latency) {

@@ -1,21 +1,45 @@
-// The one table of routes and the way from a request to its handler (events.cpp, health.cpp).
+// The one table of routes and the way from a request to its handler (a file per resource).
 // Counts every request; an exception of a handler becomes a 500 here.
 #include "routes.hpp"
 
 #include <algorithm>
 
 #include "eventhub/core/log.hpp"
+#include "request_input.hpp"
 #include "respond.hpp"
 
 namespace eventhub::api {
 namespace {
 
-// The first is the API, the others are for monitors.
+// POST /events comes first: it is looked for most often.
 constexpr std::array kRoutes{
-    Route{"POST", "/events", post_event},  Route{"GET", "/health", get_health},
-    Route{"GET", "/livez", get_livez},     Route{"GET", "/readyz", get_readyz},
-    Route{"GET", "/metrics", get_metrics},
+    Route{"POST", "/events", post_event, Scope::publish},
+    Route{"GET", "/health", get_health, Scope::none},
+    Route{"GET", "/livez", get_livez, Scope::none},
+    Route{"GET", "/readyz", get_readyz, Scope::none},
+    Route{"GET", "/metrics", get_metrics, Scope::none},
+    Route{"GET", "/openapi.json", get_openapi, Scope::none},
+    Route{"GET", "/subscribers", get_subscribers, Scope::read},
+    Route{"POST", "/subscribers", post_subscriber, Scope::admin},
+    Route{"GET", "/subscribers/{id}", get_subscriber, Scope::read},
+    Route{"PATCH", "/subscribers/{id}", patch_subscriber, Scope::admin},
+    Route{"DELETE", "/subscribers/{id}", delete_subscriber, Scope::admin},
+    Route{"POST", "/subscribers/{id}/pause", pause_subscriber, Scope::admin},
+    Route{"POST", "/subscribers/{id}/resume", resume_subscriber, Scope::admin},
+    Route{"POST", "/subscribers/{id}/test", test_subscriber, Scope::admin},
+    Route{"GET", "/events", get_events, Scope::read},
+    Route{"GET", "/events/{id}", get_event, Scope::read},
+    Route{"GET", "/messages", get_messages, Scope::read},
+    Route{"GET", "/messages/{id}", get_message, Scope::read},
+    Route{"POST", "/messages/{id}/retry", retry_message, Scope::admin},
+    Route{"GET", "/dlq", get_dead_letters, Scope::read},
+    Route{"POST", "/dlq/retry", retry_dead_letters, Scope::admin},
+    Route{"GET", "/dlq/export", export_dead_letters, Scope::read},
+    Route{"GET", "/dlq/{id}", get_dead_letter, Scope::read},
+    Route{"DELETE", "/dlq/{id}", discard_dead_letter, Scope::admin},
+    Route{"POST", "/dlq/{id}/retry", retry_dead_letter, Scope::admin},
 };
+constexpr std::size_t kMonitorFirst = 1, kMonitorCount = 4;
 
 constexpr std::array<std::string_view, 9> kMethods{"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
                                                    "CONNECT", "OPTIONS", "TRACE", "PATCH"};
@@ -26,15 +50,63 @@ http::Response refuse(const Match& match) {
   return problem(404, "there is nothing at this path");
 }
 
+// Whether this process can serve the API now; if not, the answer that says why.
+std::optional<http::Response> not_ready(const Api& api) {
+  if (api.ingest == nullptr) {
+    return problem(404, "this process does not serve the API; it runs without the role api");
+  }
+  if (api.health.draining) {
+    auto response = unavailable("this process is stopping; try again");
+    response.close = true;
+    return response;
+  }
+  if (!api.health.migrated) return unavailable("the database is not ready yet; try again");
+  return std::nullopt;
+}
+
 Task<http::Response> run_handler(const Route& route, ApiPtr api, const http::Request& request) {
+  if (route.scope != Scope::none) {
+    if (auto refusal = not_ready(*api)) co_return std::move(*refusal);
+  }
   try {
     auto response = co_await route.handler(api, request);
     co_return response;
+  } catch (const Refused& refused) {
+    co_return refused.response;
+  } catch (const pg::Error& error) {
+    log::warn("the database did not answer a request",
+              {{"route", route.path}, {"error", error.what()}});
+    if (auto response = database_fault(error)) co_return std::move(*response);
   } catch (const std::exception& error) {
     log::error("a request failed", {{"route", route.path}, {"error", error.what()}});
   }
   api->context.metrics.internal_error("api");
   co_return problem(500, "something went wrong here; the log of this process tells what");
+}
+
+// Whether a path is what a pattern with {id} describes.
+bool fits(std::string_view pattern, std::string_view path) {
+  constexpr std::string_view kId = "{id}";
+  const std::size_t at = pattern.find(kId);
+  if (at == std::string_view::npos || !path.starts_with(pattern.substr(0, at))) return false;
+  path.remove_prefix(at);
+  const std::size_t end = std::min(path.find('/'), path.size());
+  return end > 0 && path.substr(end) == pattern.substr(at + kId.size());
+}
+
+// Fills in the route of the path and method; the methods of the path when it has others only.
+template <class Fits>
+void look(Match& match, std::string_view method, std::span<const Route> among, const Fits& fit) {
+  for (const Route& route : among) {
+    if (!fit(route)) continue;
+    match.label = route.path;
+    if (route.method == method) {
+      match.route = &route;
+      return;
+    }
+    if (!match.allow.empty()) match.allow += ", ";
+    match.allow += route.method == "GET" ? "GET, HEAD" : route.method;
+  }
 }
 
 Task<http::Response> handle(ApiPtr api, const http::Request& request) {
@@ -60,7 +132,7 @@ std::span<const Route> routes() {
 }
 
 std::span<const Route> monitor_routes() {
-  return std::span(kRoutes).subspan(1);
+  return std::span(kRoutes).subspan(kMonitorFirst, kMonitorCount);
 }
 
 std::string_view method_label(std::string_view method) {
@@ -75,29 +147,21 @@ Match find_route(std::string_view method, std::string_view path, std::span<const
     return match;
   }
   const std::string_view wanted = method == "HEAD" ? "GET" : method;
-  for (const Route& route : among) {
-    if (route.path != path) continue;
-    match.label = route.path;
-    if (route.method == wanted) {
-      match.route = &route;
-      return match;
-    }
-    if (!match.allow.empty()) match.allow += ", ";
-    match.allow += route.method == "GET" ? "GET, HEAD" : route.method;
+  look(match, wanted, among, [path](const Route& route) { return route.path == path; });
+  if (match.route == nullptr && match.allow.empty()) {
+    look(match, wanted, among, [path](const Route& route) { return fits(route.path, path); });
   }
-  match.refusal = match.allow.empty() ? 404 : 405;
+  if (match.route == nullptr) match.refusal = match.allow.empty() ? 404 : 405;
   return match;
 }
 
 http::Handler make_handler(store::Context& context, store::Ingest* ingest, Health& health) {
-  auto database = std::make_shared<DatabaseCheck>(context);
-  auto api = std::make_shared<Api>(Api{context, ingest, health, std::move(database)});
+  auto api = std::make_shared<Api>(context, ingest, health, false);
   return [api = std::move(api)](const http::Request& request) { return handle(api, request); };
 }
 
 http::Handler make_monitor_handler(store::Context& context, Health& health) {
-  auto database = std::make_shared<DatabaseCheck>(context);
-  auto api = std::make_shared<Api>(Api{context, nullptr, health, std::move(database), true});
+  auto api = std::make_shared<Api>(context, nullptr, health, true);
   return [api = std::move(api)](const http::Request& request) { return handle(api, request); };
 }
 

@@ -4,15 +4,19 @@
 #include <string>
 #include <string_view>
 
+#include "access.hpp"
 #include "api_impl.hpp"
 
 namespace eventhub::api {
 
-// A path and method of the API. The path is also the metric's label: never what the client sent.
+// A path and method of the API. A segment `{id}` of the path stands for any text; a path without it
+// goes before one with it. The path is also the metric's label: never what the client sent. What
+// has a scope is served by processes with the role api.
 struct Route {
   std::string_view method;
   std::string_view path;
   Task<http::Response> (*handler)(ApiPtr api, const http::Request& request);
+  Scope scope;
 };
 std::span<const Route> routes();
 

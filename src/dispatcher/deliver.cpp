@@ -78,17 +78,18 @@ Worker::Sent Worker::impossible(std::string reason, std::string error) {
 }
 
 Task<Worker::Sent> Worker::send(Start start, EventPtr event, Time sent_at) {
-  const std::shared_ptr<Endpoint> endpoint = endpoints_.of(start.subscriber);
+  const std::shared_ptr<http::Endpoint> endpoint = endpoints_.of(start.subscriber);
   if (!endpoint->error.empty()) co_return impossible("bad_endpoint", endpoint->error);
   std::string made;
   std::string_view body = event->payload;
   if (start.subscriber->body == BodyFormat::envelope) {
-    made = envelope(start, *event);
+    made = http::envelope(start.ref, *event);
     body = made;
   }
   http::Client::Post post;
   post.url = &endpoint->url;
-  post.headers = request_headers(*endpoint, start, *event, body, sent_at);
+  post.headers =
+      http::request_headers(*endpoint, {start.ref, start.attempt}, *event, body, sent_at);
   post.body = body;
   post.timeout = start.subscriber->timeout.value_or(context_.config.webhook.timeout);
   const bool may_resend = start.subscriber->guarantee == Guarantee::at_least_once;

@@ -3,11 +3,11 @@
 #include <set>
 
 #include "eventhub/http/client.hpp"
+#include "eventhub/http/webhook.hpp"
 #include "eventhub/store/feed.hpp"
 #include "eventhub/store/lane_writer.hpp"
 #include "eventhub/store/ownership.hpp"
 #include "eventhub/store/payloads.hpp"
-#include "webhook.hpp"
 
 namespace eventhub::dispatcher {
 
@@ -93,7 +93,7 @@ class Worker final : public store::Role {
   store::Ownership ownership_;
   store::LaneWriter writer_;
   http::Client client_;
-  Endpoints endpoints_;
+  http::Endpoints endpoints_;
   Lanes lanes_;
   std::vector<Cohort> cohorts_;
   std::uint64_t last_cohort_ = 0;

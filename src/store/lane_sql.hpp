@@ -113,10 +113,13 @@ inline std::string load_keys(const std::string& from, const std::string& limit) 
 inline const pg::Statement kLoadKeys{"load_parked_keys", load_keys("> $3", "$4")};
 inline const pg::Statement kLoadFirstKeys{"load_first_parked_keys", load_keys("IS NOT NULL", "$3")};
 
+// One that is asked for at a later time (a retry of many at a rate) is left where it is until then:
+// in memory it would hold its key up.
 inline const pg::Statement kLoadRedeliveries{
     "load_redeliveries",
     "SELECT event_seq, sid, shard, khash, attempt, started, due_at FROM redeliveries"
-    " WHERE (event_seq, sid) > ($1, $2) AND shard = ANY($3) ORDER BY event_seq, sid LIMIT $4"};
+    " WHERE (event_seq, sid) > ($1, $2) AND shard = ANY($3)"
+    "  AND (attempt > 0 OR started OR due_at <= now()) ORDER BY event_seq, sid LIMIT $4"};
 
 // A discard waits for a redelivery that is under way.
 inline const pg::Statement kLoadDiscards{

@@ -1,12 +1,10 @@
 // One row of `subscribers` as a Subscriber; called by subscribers.cpp for each.
 #include "store/subscriber_row.hpp"
 
-#include <algorithm>
-#include <array>
-#include <cctype>
 #include <stdexcept>
 
 #include "eventhub/core/log.hpp"
+#include "eventhub/core/subscriber_headers.hpp"
 
 namespace eventhub::store {
 namespace {
@@ -66,42 +64,6 @@ BodyFormat body(std::string_view text) {
   unusable("body", text);
 }
 
-bool same_ignoring_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) ==
-           std::tolower(static_cast<unsigned char>(y));
-  });
-}
-
-// Names that the delivery itself decides: a second field of the name would be ambiguous, or forged.
-bool reserved(std::string_view name) {
-  constexpr std::array names{
-      "host",       "content-length", "transfer-encoding", "connection",   "keep-alive",
-      "te",         "trailer",        "upgrade",           "expect",       "traceparent",
-      "tracestate", "user-agent",     "content-type",      "x-message-id", "x-delivery-attempt"};
-  constexpr std::array<std::string_view, 2> prefixes{"webhook-", "x-event-"};
-  const auto same = [&](std::string_view n) { return same_ignoring_case(n, name); };
-  const auto begins = [&](std::string_view p) {
-    return same_ignoring_case(name.substr(0, p.size()), p);
-  };
-  return std::ranges::any_of(names, same) || std::ranges::any_of(prefixes, begins);
-}
-
-// A token of RFC 9110.
-bool valid_name(std::string_view name) {
-  constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
-  return !name.empty() && std::ranges::all_of(name, [&](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || marks.find(c) != marks.npos;
-  });
-}
-
-bool valid_value(std::string_view value) {
-  return std::ranges::none_of(value, [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 && c != '\t') || byte == 0x7F;
-  });
-}
-
 void read_headers(const pg::Result& result, int row, Subscriber& subscriber) {
   if (result.is_null(row, kHeadersOk) || !result.boolean(row, kHeadersOk)) {
     throw std::runtime_error("headers is not a JSON object");
@@ -110,7 +72,7 @@ void read_headers(const pg::Result& result, int row, Subscriber& subscriber) {
   const std::vector<std::string> values = result.texts(row, kHeaderTexts);
   std::int64_t dropped = result.i64(row, kHeaderOthers);
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (reserved(names[i]) || !valid_name(names[i]) || !valid_value(values.at(i))) {
+    if (!header_fault(names[i], values.at(i)).empty()) {
       ++dropped;
       continue;
     }

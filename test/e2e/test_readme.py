@@ -109,6 +109,17 @@ def test_dead_letters_and_states(hub, database, sink):
     assert psql(states, database).splitlines() == ["dead||1", "delivered||1"]
 
 
+def test_management(hub, database):
+    """The commands about subscribers, messages and dead letters."""
+    one = hub(roles="api")
+    make, *lists = blocks("sh", "/subscribers")[0].replace("\\\n", "").splitlines()
+    assert json.loads(run(make, database, one.port))["name"] == "Audit"
+    assert psql("SELECT event_type FROM subscribers", database) == ">"
+    assert len(lists) == 2
+    for command in lists:
+        assert json.loads(run(command, database, one.port)) == {"data": [], "next_cursor": None}
+
+
 def test_troubleshooting(hub, database, sink):
     """Every alternative of the grep commands finds something; every statement runs."""
     one = hub()
@@ -174,6 +185,6 @@ def test_the_defaults_of_a_subscriber(hub, database, sink):
 @pytest.mark.parametrize("language", ["sh", "sql"])
 def test_every_block_is_run_here_or_known(language):
     tested = ("INSERT INTO subscribers", "curl -i -X POST", "retry_dead_letter", "/metrics",
-              "readyz", "FROM nodes")
+              "readyz", "FROM nodes", "/subscribers")
     for block in blocks(language):
         assert block.startswith(NOT_RUN) or any(word in block for word in tested), block

@@ -1,7 +1,7 @@
-#include "dispatcher/webhook.hpp"
 #include "eventhub/core/lanes.hpp"
 #include "eventhub/core/metrics.hpp"
 #include "eventhub/core/retry.hpp"
+#include "eventhub/http/webhook.hpp"
 #include "guard/path.hpp"
 #include "http/client_answer.hpp"
 #include "store/lane_batch.hpp"
@@ -86,8 +86,8 @@ class Delivery final : public Path {
     const auto endpoint = endpoints_.of(start.subscriber);
     require(endpoint->error.empty(), "the subscriber cannot be called");
     event_.event_seq = start.ref.event_seq;
-    const std::string headers =
-        dispatcher::request_headers(*endpoint, start, event_, event_.payload, clock_.now());
+    const std::string headers = http::request_headers(*endpoint, {start.ref, start.attempt}, event_,
+                                                      event_.payload, clock_.now());
     http::Answer answer;
     require(answer.feed(kAnswer) == kAnswer.size() && answer.keep_alive(), "no whole answer");
     AttemptResult result;
@@ -129,7 +129,7 @@ class Delivery final : public Path {
   ManualClock clock_;
   Lanes lanes_;
   Metrics metrics_{100};
-  dispatcher::Endpoints endpoints_;
+  http::Endpoints endpoints_;
   std::vector<std::int16_t> shards_;
   Event event_;
   std::vector<FedMessage> fed_;

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "eventhub/core/event.hpp"
 
@@ -22,6 +23,24 @@ std::optional<InputError> validate_json(std::string_view text, std::size_t depth
 
 // The body of POST /events, checked as semantics.md says. The payload is the exact slice of `body`.
 std::variant<NewEvent, InputError> parse_new_event(std::string_view body, std::size_t depth_max);
+
+// A value of a document, as it is written there.
+struct JsonValue {
+  enum class Kind { object, array, string, number, boolean, null };
+  Kind kind = Kind::null;
+  std::string_view text;
+};
+struct JsonMember {
+  std::string name;
+  JsonValue value;
+};
+// The members of a document that is an object, checked as validate_json does; no name comes twice.
+std::variant<std::vector<JsonMember>, InputError> read_json_object(std::string_view text,
+                                                                   std::size_t depth_max);
+// The items of an array of a checked document.
+std::vector<JsonValue> json_items(const JsonValue& array);
+// A string without its quotes and escapes; nullopt for another kind and for half a surrogate pair.
+std::optional<std::string> json_string(const JsonValue& value);
 
 // Appends `text` as a JSON string with quotes.
 void append_json_string(std::string& out, std::string_view text);

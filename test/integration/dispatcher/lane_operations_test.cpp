@@ -119,6 +119,18 @@ TEST_CASE("attempts of a parked message stand in its row until the last one remo
   CHECK(w.db.query(row).empty());
 }
 
+TEST_CASE("a redelivery for later is not taken before its time, one that was begun is") {
+  WriterWorld w;
+  w.db.sql(
+      "INSERT INTO redeliveries (event_seq, sid, shard, khash, attempt, started, due_at)"
+      " SELECT s, 1, 5, 77, a, t, now() + d * interval '1 hour'"
+      " FROM (VALUES (1, 0, false, 0), (2, 0, false, 1), (3, 1, false, 1), (4, 0, true, 1)) v(s, a,"
+      " t, d)");
+  CHECK(seqs(w.write({LoadRedeliveries{{}, 10}})[0]) == Seqs{1, 3, 4});
+  w.db.sql("UPDATE redeliveries SET due_at = now()");
+  CHECK(seqs(w.write({LoadRedeliveries{{}, 10}})[0]) == Seqs{1, 2, 3, 4});
+}
+
 TEST_CASE(
     "a redelivery is history of its own and ends its request; a delivered one the dead letter") {
   WriterWorld w;

@@ -21,11 +21,12 @@ TEST_CASE("the port for monitors has no events") {
 TEST_CASE("a request finds its route or a precise refusal") {
   for (const Route& route : routes()) {
     CHECK(find_route(route.method, route.path).route == &route);
-    CHECK(find_route("DELETE", route.path).refusal == 405);
+    CHECK(find_route("OPTIONS", route.path).refusal == 405);
   }
   CHECK(find_route("HEAD", "/health").route == find_route("GET", "/health").route);
-  CHECK(find_route("HEAD", "/events").refusal == 405);
-  CHECK(find_route("GET", "/events").allow == "POST");
+  CHECK(find_route("HEAD", "/dlq/retry").refusal == 405);
+  CHECK(find_route("PUT", "/events").allow == "POST, GET, HEAD");
+  CHECK(find_route("GET", "/dlq/export").label == "/dlq/export");
   CHECK(find_route("POST", "/health").allow == "GET, HEAD");
   for (const char* path :
        {"/", "/event", "/events/", "//events", "/Events", "/%65vents", "/health/x"}) {
@@ -40,6 +41,49 @@ TEST_CASE("a request finds its route or a precise refusal") {
   CHECK(method_label("PATCH") == "PATCH");
 }
 
+TEST_CASE("a segment of the path may be an id, and the metric's label does not repeat it") {
+  const auto one = find_route("GET", "/subscribers/123");
+  REQUIRE(one.route != nullptr);
+  CHECK(one.label == "/subscribers/{id}");
+  CHECK(find_route("POST", "/subscribers/123/pause").label == "/subscribers/{id}/pause");
+  CHECK(find_route("POST", "/subscribers/123").allow == "GET, HEAD, PATCH, DELETE");
+  CHECK(find_route("GET", "/subscribers/123/pause").allow == "POST");
+  for (const char* path : {"/subscribers/", "/subscribers//", "/subscribers//pause",
+                           "/subscribers/1/", "/subscribers/1/2", "/subscribers/1/pause/"}) {
+    INFO(path);
+    CHECK(find_route("GET", path).refusal == 404);
+  }
+}
+
+TEST_CASE("reading asks for less than changing, and monitors need nothing") {
+  for (const Route& route : routes()) {
+    INFO(route.method << ' ' << route.path);
+    const bool monitor = find_route(route.method, route.path, monitor_routes()).route != nullptr ||
+                         route.path == "/openapi.json";
+    const bool event = route.method == "POST" && route.path.starts_with("/events");
+    const auto wanted = monitor                 ? Scope::none
+                        : event                 ? Scope::publish
+                        : route.method == "GET" ? Scope::read
+                                                : Scope::admin;
+    CHECK(route.scope == wanted);
+  }
+}
+
+TEST_CASE("a fault of the database is for later, another one is ours") {
+  const auto status = [](std::string state, bool lost, bool unknown) {
+    const auto response = database_fault(pg::Error("x", std::move(state), lost, unknown));
+    return response ? response->status : 0;
+  };
+  CHECK(status("", true, false) == 503);
+  CHECK(status("", true, true) == 503);
+  for (const char* state : {"53300", "57014", "57P01", "40001", "55P03"}) {
+    INFO(state);
+    CHECK(status(state, false, false) == 503);
+  }
+  CHECK(status("22008", false, false) == 422);
+  CHECK(status("42601", false, false) == 0);
+}
+
 TEST_CASE("problems are RFC 9457 with the first hub's error member") {
   const auto bad = invalid({"event_type is \"required\"", "#/event_type"});
   CHECK(bad.status == 400);
@@ -48,6 +92,13 @@ TEST_CASE("problems are RFC 9457 with the first hub's error member") {
         R"({"type":"about:blank","title":"Bad Request","status":400,)"
         R"("detail":"event_type is \"required\"","error":"event_type is \"required\"",)"
         R"("errors":[{"detail":"event_type is \"required\"","pointer":"#/event_type"}]})");
+  const std::array<InputError, 2> two{InputError{"a", "#/a"}, InputError{"b", "#/b"}};
+  CHECK(unprocessable(two).status == 422);
+  CHECK(unprocessable(two).body.ends_with(R"("errors":[{"detail":"a","pointer":"#/a"},)"
+                                          R"({"detail":"b","pointer":"#/b"}]})"));
+  const std::array<std::string, 2> rows{R"({"a":1})", "{}"};
+  CHECK(page(rows, "c").body == R"({"data":[{"a":1},{}],"next_cursor":"c"})");
+  CHECK(page({}, std::nullopt).body == R"({"data":[],"next_cursor":null})");
   for (const int status :
        {400, 404, 405, 408, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 505}) {
     const auto response = make_refusal()(status, "a \"detail\"\n");

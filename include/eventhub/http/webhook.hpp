@@ -4,20 +4,20 @@
 #include <unordered_map>
 
 #include "eventhub/core/event.hpp"
-#include "eventhub/core/lanes.hpp"
+#include "eventhub/core/subscriber.hpp"
 #include "eventhub/http/sign.hpp"
 #include "eventhub/http/url.hpp"
 
-namespace eventhub::dispatcher {
+namespace eventhub::http {
 
 // A subscriber made ready for sending: parsed URL, own header lines, signing contexts. Kept per
 // row.
 struct Endpoint {
   SubscriberPtr row;
   std::string error;  // not empty: the URL or a secret cannot be used, nothing is sent
-  http::Url url;
+  Url url;
   std::string headers;
-  std::unique_ptr<http::Signer> signer;
+  std::unique_ptr<Signer> signer;
 };
 
 class Endpoints {
@@ -30,13 +30,16 @@ class Endpoints {
   std::unordered_map<std::int32_t, std::shared_ptr<Endpoint>> endpoints_;
 };
 
+// Attempt number `attempt` of a message, from 1.
+struct Attempt {
+  MessageRef ref;
+  int attempt = 1;
+};
 // The header lines of one attempt (semantics.md "The delivered request"); `body` is what will be
 // sent.
-std::string request_headers(Endpoint& endpoint, const Start& start, const Event& event,
+std::string request_headers(Endpoint& endpoint, Attempt attempt, const Event& event,
                             std::string_view body, Time now);
 // The payload's bytes, or the envelope made around them.
-std::string envelope(const Start& start, const Event& event);
-// RFC 3339, UTC, milliseconds.
-std::string rfc3339(Time time);
+std::string envelope(MessageRef ref, const Event& event);
 
-}  // namespace eventhub::dispatcher
+}  // namespace eventhub::http

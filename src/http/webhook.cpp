@@ -1,13 +1,13 @@
 // The delivered request: header lines, envelope, signature. Pure but for the signing contexts;
-// called by deliver.cpp.
-#include "webhook.hpp"
+// called by src/dispatcher/deliver.cpp, and for a test by src/api/test_send.cpp.
+#include "eventhub/http/webhook.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "eventhub/core/json.hpp"
+#include "eventhub/core/time_text.hpp"
 
-namespace eventhub::dispatcher {
+namespace eventhub::http {
 namespace {
 
 void line(std::string& out, std::string_view name, std::string_view value) {
@@ -32,21 +32,13 @@ void member(std::string& out, std::string_view name, const std::optional<std::st
 
 }  // namespace
 
-std::string rfc3339(Time time) {
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
-  const auto millis = std::chrono::floor<Millis>(time - seconds).count();
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
-                     fmt::gmtime(static_cast<std::time_t>(seconds.time_since_epoch().count())),
-                     millis);
-}
-
 std::shared_ptr<Endpoint> Endpoints::of(const SubscriberPtr& row) {
   std::shared_ptr<Endpoint>& slot = endpoints_[row->sid];
   if (slot && slot->row == row) return slot;
   auto endpoint = std::make_shared<Endpoint>();
   endpoint->row = row;
-  auto parsed = http::parse_url(row->webhook_url);
-  if (auto* url = std::get_if<http::Url>(&parsed)) {
+  auto parsed = parse_url(row->webhook_url);
+  if (auto* url = std::get_if<Url>(&parsed)) {
     endpoint->url = std::move(*url);
   } else {
     endpoint->error = "webhook_url: " + std::get<std::string>(parsed);
@@ -54,7 +46,7 @@ std::shared_ptr<Endpoint> Endpoints::of(const SubscriberPtr& row) {
   for (const auto& [name, value] : row->headers) line(endpoint->headers, name, value);
   if (!row->secrets.empty()) {
     try {
-      endpoint->signer = std::make_unique<http::Signer>(row->secrets);
+      endpoint->signer = std::make_unique<Signer>(row->secrets);
     } catch (const std::exception& bad) {
       endpoint->error = std::string("secret: ") + bad.what();
     }
@@ -63,24 +55,24 @@ std::shared_ptr<Endpoint> Endpoints::of(const SubscriberPtr& row) {
   return endpoint;
 }
 
-std::string envelope(const Start& start, const Event& event) {
+std::string envelope(MessageRef ref, const Event& event) {
   std::string out = "{\"id\":";
-  append_json_string(out, to_string(message_id(start.ref, event.id)));
+  append_json_string(out, to_string(message_id(ref, event.id)));
   out += ",\"type\":";
   append_json_string(out, event.event_type);
   out += ",\"version\":";
   append_json_string(out, event.version);
   out += ",\"timestamp\":";
-  append_json_string(out, rfc3339(event.created_at));
+  append_json_string(out, format_time(event.created_at));
   member(out, "organization_id", event.organization_id);
   member(out, "user_id", event.user_id);
   out.append(",\"data\":").append(event.payload).append("}");
   return out;
 }
 
-std::string request_headers(Endpoint& endpoint, const Start& start, const Event& event,
+std::string request_headers(Endpoint& endpoint, Attempt attempt, const Event& event,
                             std::string_view body, Time now) {
-  const std::string id = to_string(message_id(start.ref, event.id));
+  const std::string id = to_string(message_id(attempt.ref, event.id));
   const std::int64_t seconds =
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   std::string out;
@@ -91,7 +83,7 @@ std::string request_headers(Endpoint& endpoint, const Start& start, const Event&
   line(out, "X-Event-Id", to_string(event.id));
   line(out, "X-Event-Type", event.event_type);
   line(out, "X-Event-Version", event.version);
-  line(out, "X-Delivery-Attempt", fmt::format_int(start.attempt).c_str());
+  line(out, "X-Delivery-Attempt", fmt::format_int(attempt.attempt).c_str());
   line(out, "X-Event-Seq", fmt::format_int(event.event_seq).c_str());
   line(out, "webhook-id", id);
   line(out, "webhook-timestamp", fmt::format_int(seconds).c_str());
@@ -103,4 +95,4 @@ std::string request_headers(Endpoint& endpoint, const Start& start, const Event&
   return out;
 }
 
-}  // namespace eventhub::dispatcher
+}  // namespace eventhub::http

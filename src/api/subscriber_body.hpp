@@ -1,0 +1,22 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "eventhub/core/config.hpp"
+#include "eventhub/core/json.hpp"
+
+namespace eventhub::api {
+
+// Members of a request to write a subscriber, as columns of its table.
+struct SubscriberBody {
+  std::string fields;  // a JSON object of them that PostgreSQL can read
+  std::vector<InputError> faults;
+};
+
+// What the table cannot judge itself: names of members, kinds of values, the webhook's URL and
+// whether its address may be called, names of headers. `whole`: a new row, not a change to one,
+// where null takes a header away.
+SubscriberBody read_subscriber_body(const std::vector<JsonMember>& members, const Config& config,
+                                    bool whole);
+
+}  // namespace eventhub::api

@@ -1,0 +1,175 @@
+// Subscribers for the management API. How a row is put together and judged: subscriber_rules.cpp.
+#include "eventhub/store/subscriber_admin.hpp"
+
+#include <algorithm>
+
+#include "store/api_time.hpp"
+#include "store/subscriber_rules.hpp"
+
+namespace eventhub::store {
+namespace {
+
+// What everybody who may read sees. Headers often hold a password, so only their names are shown.
+const std::string kShown =
+    "(SELECT row_to_json(r)::text FROM (SELECT s.id, s.name, s.event_type, s.event_types,"
+    " s.webhook_url, s.delivery_guarantee, s.ordering_enabled, s.ordering_key, s.retry_limit,"
+    " s.retry_backoff_seconds, s.retry_jitter, s.is_active, s.paused, s.paused_reason, s.on_dead,"
+    " s.max_in_flight, s.timeout_ms, s.body,"
+    " ARRAY(SELECT jsonb_object_keys(s.headers) ORDER BY 1) AS header_names,"
+    " s.secret IS NOT NULL AS has_secret, " +
+    api_time("s.previous_secret_until") + " AS previous_secret_until, s.created_by, " +
+    api_time("s.created_at") + " AS created_at, " + api_time("s.updated_at") + " AS updated_at) r)";
+
+const pg::Statement kList{
+    "subscribers_list",
+    "SELECT s.sid, " + kShown +
+        " FROM subscribers s WHERE ($1::int4 IS NULL OR s.sid < $1)"
+        " AND ($2::text IS NULL OR s.name = $2)"
+        " AND ($3::text IS NULL OR s.event_type = $3 OR $3 = ANY(s.event_types))"
+        " AND ($4::text IS NULL OR s.delivery_guarantee = $4)"
+        " AND ($5::text IS NULL OR s.is_active = $5::bool)"
+        " AND ($6::text IS NULL OR s.paused = $6::bool) ORDER BY s.sid DESC LIMIT $7"};
+
+const pg::Statement kGet{"subscriber_get",
+                         "SELECT s.id, " + kShown + " FROM subscribers s WHERE s.id = $1"};
+
+const pg::Statement kUpdate{
+    "subscriber_change",
+    "UPDATE subscribers s SET (" + subscriber_columns("") + ") = (SELECT " +
+        subscriber_columns("n.") + " FROM " + changed_row("$1") +
+        "), paused_reason = CASE WHEN coalesce(($1::jsonb ->> 'paused')::bool, s.paused)"
+        " THEN s.paused_reason END, updated_at = now() WHERE s.id = $2 RETURNING s.id, " +
+        kShown};
+
+const pg::Statement kPause{
+    "subscriber_pause",
+    "UPDATE subscribers s SET paused = true, paused_reason = coalesce($2, CASE WHEN paused THEN"
+    " paused_reason END), updated_at = CASE WHEN paused AND $2::text IS NULL THEN updated_at ELSE"
+    " now() END WHERE s.id = $1 RETURNING s.id, " +
+        kShown};
+
+const pg::Statement kResume{"subscriber_resume",
+                            "UPDATE subscribers s SET paused = false, paused_reason = NULL,"
+                            " updated_at = CASE WHEN paused THEN now() ELSE updated_at END"
+                            " WHERE s.id = $1 RETURNING s.id, " +
+                                kShown};
+
+const pg::Statement kDelete{"subscriber_delete", "DELETE FROM subscribers WHERE id = $1"};
+
+std::optional<std::string_view> word(const std::optional<bool>& flag) {
+  if (!flag) return std::nullopt;
+  return *flag ? "true" : "false";
+}
+
+}  // namespace
+
+Task<SubscriberPage> SubscriberAdmin::list(SubscriberFilter filter) {
+  pg::Params params;
+  params.i32(filter.before).text(filter.name).text(filter.event_type);
+  params.text(filter.delivery_guarantee).text(word(filter.is_active)).text(word(filter.paused));
+  params.i32(filter.limit + 1);
+  auto connection = co_await queries_.lease();
+  const pg::Result result = co_await connection->run(kList, std::move(params));
+  SubscriberPage page;
+  for (int row = 0; row < std::min(result.rows(), filter.limit); ++row) {
+    page.rows.emplace_back(result.text(row, 1));
+  }
+  if (result.rows() > filter.limit) page.next = result.i32(filter.limit - 1, 0);
+  co_return page;
+}
+
+Task<std::optional<std::string>> SubscriberAdmin::one(const pg::Statement& statement,
+                                                      pg::Params params) {
+  auto connection = co_await queries_.lease();
+  const pg::Result result = co_await connection->run(statement, std::move(params));
+  if (result.rows() == 0) co_return std::nullopt;
+  co_return std::string(result.text(0, 1));
+}
+
+Task<std::optional<std::string>> SubscriberAdmin::get(Uuid id) {
+  pg::Params params;
+  params.uuid(id);
+  auto found = co_await one(kGet, std::move(params));
+  co_return found;
+}
+
+Task<std::optional<std::string>> SubscriberAdmin::pause(Uuid id,
+                                                        std::optional<std::string> reason) {
+  pg::Params params;
+  params.uuid(id).text(reason);
+  auto changed = co_await one(kPause, std::move(params));
+  tell();
+  co_return changed;
+}
+
+Task<std::optional<std::string>> SubscriberAdmin::resume(Uuid id) {
+  pg::Params params;
+  params.uuid(id);
+  auto changed = co_await one(kResume, std::move(params));
+  tell();
+  co_return changed;
+}
+
+Task<bool> SubscriberAdmin::remove(Uuid id) {
+  pg::Params params;
+  params.uuid(id);
+  auto connection = co_await queries_.lease();
+  const pg::Result result = co_await connection->run(kDelete, std::move(params));
+  tell();
+  co_return result.affected() > 0;
+}
+
+Task<void> SubscriberAdmin::learn_rules(Queries::Lease& connection) {
+  if (!rules_.empty()) co_return;
+  const pg::Result checks = co_await connection->run(kChecks, {});
+  const pg::Result defaults = co_await connection->run(kDefaults, {});
+  if (!rules_.empty()) co_return;  // another request was quicker, and may be using them
+  SubscriberRules rules = read_rules(checks, defaults);
+  judge_new_ = std::move(rules.judge_new);
+  judge_change_ = std::move(rules.judge_change);
+  insert_ = {"subscriber_create", rules.insert + " RETURNING s.id, " + kShown};
+  rules_ = std::move(rules.all);
+}
+
+// The rules are asked first, to name all that are broken; the table itself has the last word.
+Task<SubscriberChange> SubscriberAdmin::write(Queries::Lease& connection,
+                                              const pg::Statement& judge,
+                                              const pg::Statement& statement, pg::Params params) {
+  std::vector<BrokenRule> broken;
+  const pg::Result judged = co_await connection->run(judge, params);
+  if (judged.rows() == 0) co_return std::monostate{};
+  for (const std::string& number : judged.texts(0, 0)) {
+    broken.push_back(rules_.at(static_cast<std::size_t>(std::stoul(number))));
+  }
+  if (!broken.empty()) co_return broken;
+  try {
+    const pg::Result written = co_await connection->run(statement, std::move(params));
+    if (written.rows() == 0) co_return std::monostate{};
+    tell();
+    co_return SubscriberText{written.uuid(0, 0), std::string(written.text(0, 1))};
+  } catch (const pg::Error& error) {
+    if (error.constraint.empty()) throw;
+    broken.push_back({subscriber_column_of(error.constraint), error.constraint});
+  }
+  co_return broken;
+}
+
+Task<SubscriberChange> SubscriberAdmin::create(std::string fields) {
+  auto connection = co_await queries_.lease();
+  co_await learn_rules(connection);
+  pg::Params params;
+  params.text(fields);
+  auto change = co_await write(connection, judge_new_, insert_, std::move(params));
+  co_return change;
+}
+
+Task<SubscriberChange> SubscriberAdmin::change(Uuid id, std::string fields) {
+  auto connection = co_await queries_.lease();
+  co_await learn_rules(connection);
+  pg::Params params;
+  params.text(fields).uuid(id);
+  auto change = co_await write(connection, judge_change_, kUpdate, std::move(params));
+  co_return change;
+}
+
+}  // namespace eventhub::store
