@@ -10,17 +10,6 @@
 namespace eventhub::api {
 namespace {
 
-// RFC 3339, UTC, milliseconds.
-std::string timestamp(Time time) {
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date{day};
-  const std::chrono::hh_mm_ss clock{std::chrono::floor<Millis>(time - day)};
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                     clock.subseconds().count());
-}
-
 bool asks_verbose(std::string_view query) {
   return query == "verbose" || query.starts_with("verbose=") || query.starts_with("verbose&") ||
          query.find("&verbose") != std::string_view::npos;
@@ -39,8 +28,8 @@ Task<http::Response> get_health(ApiPtr api, const http::Request&) {
   co_return json(
       connected ? 200 : 503,
       fmt::format(R"({{"status":"{}","timestamp":"{}","uptime":{},"database":"{}"}})",
-                  connected ? "healthy" : "unhealthy", timestamp(now),
-                  std::max<std::int64_t>(up, 0), connected ? "connected" : "disconnected"));
+                  connected ? "healthy" : "unhealthy", rfc3339(now), std::max<std::int64_t>(up, 0),
+                  connected ? "connected" : "disconnected"));
 }
 
 Task<http::Response> get_livez(ApiPtr, const http::Request&) {

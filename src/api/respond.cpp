@@ -26,12 +26,18 @@ std::string_view title(int status) {
   switch (status) {
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
       return "Method Not Allowed";
     case 408:
       return "Request Timeout";
+    case 409:
+      return "Conflict";
     case 413:
       return "Content Too Large";
     case 414:
@@ -87,6 +93,25 @@ http::Response plain(int status, std::string body) {
 
 http::Response problem(int status, std::string_view detail) {
   return problem_with(status, detail, {});
+}
+
+http::Response unauthorized(Credentials credentials) {
+  const bool missing = credentials == Credentials::missing;
+  auto response = problem(401, missing ? "an API key is needed: Authorization: Bearer KEY"
+                                       : "this API key is not known, or it was revoked");
+  response.headers += missing ? "WWW-Authenticate: Bearer realm=\"eventhub\"\r\n"
+                              : "WWW-Authenticate: Bearer realm=\"eventhub\", "
+                                "error=\"invalid_token\"\r\n";
+  return response;
+}
+
+http::Response forbidden(Scope wanted) {
+  auto response = problem(403, fmt::format("this API key lacks the scope {}", to_string(wanted)));
+  response.headers += fmt::format(
+      "WWW-Authenticate: Bearer realm=\"eventhub\", error=\"insufficient_scope\", "
+      "scope=\"{}\"\r\n",
+      to_string(wanted));
+  return response;
 }
 
 http::Response invalid(const InputError& error) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <string_view>
 
+#include "eventhub/core/api_key.hpp"
 #include "eventhub/core/json.hpp"
 #include "eventhub/http/server.hpp"
 #include "eventhub/store/ingest.hpp"
@@ -17,6 +18,10 @@ http::Response plain(int status, std::string body);
 
 // RFC 9457, plus `error` with the detail for clients of the first hub's API.
 http::Response problem(int status, std::string_view detail);
+// 401: what the client has to send, and which of both is wrong. 403: what its key lacks.
+enum class Credentials { missing, wrong };
+http::Response unauthorized(Credentials credentials);
+http::Response forbidden(Scope wanted);
 // 400 with the place in `errors`.
 http::Response invalid(const InputError& error);
 http::Response method_not_allowed(std::string_view allow);

@@ -1,5 +1,6 @@
-// The one table of routes and the way from a request to its handler (events.cpp, health.cpp).
-// Counts every request; an exception of a handler becomes a 500 here.
+// The one table of routes and the way from a request to its handler (events.cpp, keys.cpp,
+// health.cpp), past the check of who is calling (access.cpp). Counts every request; an exception of
+// a handler becomes a 500 here.
 #include "routes.hpp"
 
 #include <algorithm>
@@ -10,11 +11,15 @@
 namespace eventhub::api {
 namespace {
 
-// The first is the API, the others are for monitors.
 constexpr std::array kRoutes{
-    Route{"POST", "/events", post_event},  Route{"GET", "/health", get_health},
-    Route{"GET", "/livez", get_livez},     Route{"GET", "/readyz", get_readyz},
-    Route{"GET", "/metrics", get_metrics},
+    Route{"POST", "/events", post_event, Scope::publish},
+    Route{"GET", "/keys", get_keys, Scope::admin},
+    Route{"POST", "/keys", post_key, Scope::admin},
+    Route{"DELETE", "/keys/{id}", delete_key, Scope::admin},
+    Route{"GET", "/health", get_health, Scope::none},
+    Route{"GET", "/livez", get_livez, Scope::none},
+    Route{"GET", "/readyz", get_readyz, Scope::none},
+    Route{"GET", "/metrics", get_metrics, Scope::none},
 };
 
 constexpr std::array<std::string_view, 9> kMethods{"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
@@ -37,15 +42,42 @@ Task<http::Response> run_handler(const Route& route, ApiPtr api, const http::Req
   co_return problem(500, "something went wrong here; the log of this process tells what");
 }
 
-Task<http::Response> handle(ApiPtr api, const http::Request& request) {
+// Segment by segment.
+bool fits(std::string_view pattern, std::string_view path) {
+  while (!pattern.empty() && !path.empty()) {
+    const std::string_view wanted = pattern.substr(0, pattern.find('/', 1));
+    const std::string_view found = path.substr(0, path.find('/', 1));
+    const bool any = wanted.starts_with("/{") && found.size() > 1;
+    if (!any && wanted != found) return false;
+    pattern.remove_prefix(wanted.size());
+    path.remove_prefix(found.size());
+  }
+  return pattern.empty() && path.empty();
+}
+
+// Everything that can be said before the handler runs.
+std::optional<http::Response> refuse(const Api& api, const Match& match, http::Request& request,
+                                     ApiKeyPtr& key, Mono now) {
+  if (match.route == nullptr) return refuse(match);
+  if (!api.role && match.route->scope != Scope::none) {
+    return problem(404, "this process does not serve the API; it runs without the role api");
+  }
+  Access::Verdict verdict = api.access.check(match.route->scope, request, now);
+  key = std::move(verdict.key);
+  request.key = key.get();
+  return std::move(verdict.refusal);
+}
+
+Task<http::Response> handle(ApiPtr api, http::Request& request) {
   const Mono begun = api->context.clock.mono();
-  const Match match =
-      find_route(request.method, request.path, api->monitor ? monitor_routes() : routes());
+  const Match match = find_route(request.method, request.path, api->serves);
+  ApiKeyPtr key;  // the request refers to it
+  std::optional<http::Response> refusal = refuse(*api, match, request, key, begun);
   http::Response response;
-  if (match.route != nullptr) {
-    response = co_await run_handler(*match.route, api, request);
+  if (refusal) {
+    response = std::move(*refusal);
   } else {
-    response = refuse(match);
+    response = co_await run_handler(*match.route, api, request);
   }
   const std::chrono::duration<double> took = api->context.clock.mono() - begun;
   api->context.metrics.api_request(method_label(request.method), match.label, response.status,
@@ -59,24 +91,20 @@ std::span<const Route> routes() {
   return kRoutes;
 }
 
-std::span<const Route> monitor_routes() {
-  return std::span(kRoutes).subspan(1);
-}
-
 std::string_view method_label(std::string_view method) {
   const auto* known = std::find(kMethods.begin(), kMethods.end(), method);
   return known == kMethods.end() ? "other" : *known;
 }
 
-Match find_route(std::string_view method, std::string_view path, std::span<const Route> among) {
+Match find_route(std::string_view method, std::string_view path, Serves serves) {
   Match match;
   if (std::find(kMethods.begin(), kMethods.end(), method) == kMethods.end()) {
     match.refusal = 501;
     return match;
   }
   const std::string_view wanted = method == "HEAD" ? "GET" : method;
-  for (const Route& route : among) {
-    if (route.path != path) continue;
+  for (const Route& route : kRoutes) {
+    if (!serves.has(route.scope) || !fits(route.path, path)) continue;
     match.label = route.path;
     if (route.method == wanted) {
       match.route = &route;
@@ -89,16 +117,23 @@ Match find_route(std::string_view method, std::string_view path, std::span<const
   return match;
 }
 
-http::Handler make_handler(store::Context& context, store::Ingest* ingest, Health& health) {
-  auto database = std::make_shared<DatabaseCheck>(context);
-  auto api = std::make_shared<Api>(Api{context, ingest, health, std::move(database)});
-  return [api = std::move(api)](const http::Request& request) { return handle(api, request); };
+http::Handler make_handler(store::Context& context, store::Keys& keys, store::Ingest* ingest,
+                           Health& health) {
+  const ServerConfig& config = context.config.server;
+  const Serves serves{.management = !config.management_on_metrics_port};
+  auto api = std::make_shared<Api>(
+      Api{context, keys, ingest, health, std::make_shared<DatabaseCheck>(context),
+          Access(keys.current(), config, config.bind), serves, ingest != nullptr});
+  return [api = std::move(api)](http::Request& request) { return handle(api, request); };
 }
 
-http::Handler make_monitor_handler(store::Context& context, Health& health) {
-  auto database = std::make_shared<DatabaseCheck>(context);
-  auto api = std::make_shared<Api>(Api{context, nullptr, health, std::move(database), true});
-  return [api = std::move(api)](const http::Request& request) { return handle(api, request); };
+http::Handler make_monitor_handler(store::Context& context, store::Keys& keys, Health& health) {
+  const ServerConfig& config = context.config.server;
+  const Serves serves{.events = false, .management = config.management_on_metrics_port};
+  auto api = std::make_shared<Api>(Api{
+      context, keys, nullptr, health, std::make_shared<DatabaseCheck>(context),
+      Access(keys.current(), config, config.metrics_bind), serves, context.config.has_role("api")});
+  return [api = std::move(api)](http::Request& request) { return handle(api, request); };
 }
 
 }  // namespace eventhub::api

@@ -52,6 +52,9 @@ Task<void> Hub::drain() {
     const bool done = co_await ended(std::string(role->name()), deadline);
     all = all && done;
   }
+  keys_.stop();
+  const bool noted = co_await ended("keys", deadline);
+  all = all && noted;
   wakeups_.stop();
   const bool quiet = co_await ended("wakeups", deadline + Seconds{1});
   if (monitor_) monitor_->stop();

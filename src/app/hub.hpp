@@ -11,6 +11,7 @@
 #include "eventhub/http/server.hpp"
 #include "eventhub/store/context.hpp"
 #include "eventhub/store/ingest.hpp"
+#include "eventhub/store/keys.hpp"
 
 namespace eventhub::app {
 
@@ -34,6 +35,8 @@ class Hub {
   void listen();
   Task<void> live();
   Task<void> prepare();
+  void check_door() const;
+  void tell_door() const;
   void start();
   void start_part(std::string name, Task<void> work);
   Task<void> run_part(Part& part, Task<void> work);
@@ -53,6 +56,7 @@ class Hub {
   store::Wakeups wakeups_;
   store::Partitions partitions_;
   store::Subscribers subscribers_;
+  store::Keys keys_;
   store::Context shared_;
   std::unique_ptr<store::Ingest> ingest_;
   api::Health health_;

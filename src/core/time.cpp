@@ -1,5 +1,7 @@
-// The system's clocks behind the Clock interface; nothing else calls ::now().
+// The system's clocks behind the Clock interface (nothing else calls ::now()), and times as text.
 #include "eventhub/core/time.hpp"
+
+#include "core/log_format.hpp"
 
 namespace eventhub {
 
@@ -9,6 +11,12 @@ Time SystemClock::now() const {
 
 Mono SystemClock::mono() const {
   return std::chrono::steady_clock::now();
+}
+
+std::string rfc3339(Time time) {
+  std::string text;
+  log::append_time(text, time);
+  return text;
 }
 
 }  // namespace eventhub

@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <string>
 
 // The only place that names clocks. Due times that reach the database are wall time; everything
 // that measures a duration (time-outs, leases, ages) is monotonic.
@@ -10,6 +11,9 @@ using Seconds = std::chrono::seconds;
 // Microsecond wall time, the resolution of PostgreSQL's timestamptz.
 using Time = std::chrono::sys_time<std::chrono::microseconds>;
 using Mono = std::chrono::steady_clock::time_point;
+
+// RFC 3339 in UTC with milliseconds: 2026-01-31T23:59:59.123Z.
+std::string rfc3339(Time time);
 
 // Handed down by reference; tests pass ManualClock.
 class Clock {

@@ -1,0 +1,96 @@
+// API keys without their storage: scopes, what a name may be, what is shown. Pure. Called by the
+// API (src/api/keys.cpp) and the command line (src/app/keys.cpp).
+#include "eventhub/core/api_key.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace eventhub {
+namespace {
+
+constexpr std::size_t kNameMax = 100;
+constexpr std::array kScopes{Scope::publish, Scope::read, Scope::admin};
+
+// Nothing that a terminal, a log or a table would take for something else.
+bool is_name(std::string_view text) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_.:/@-").find(c) != std::string_view::npos;
+  };
+  return !text.empty() && text.size() <= kNameMax && std::all_of(text.begin(), text.end(), plain);
+}
+
+InputError not_a_name(std::string_view member) {
+  return {fmt::format("{} must be 1 to {} characters of A-Z a-z 0-9 _ . : / @ -", member, kNameMax),
+          fmt::format("#/{}", member)};
+}
+
+void append_member(std::string& out, std::string_view name, std::string_view text) {
+  out += fmt::format(R"(,"{}":)", name);
+  append_json_string(out, text);
+}
+
+}  // namespace
+
+std::string_view to_string(Scope scope) {
+  switch (scope) {
+    case Scope::none:
+      return "none";
+    case Scope::publish:
+      return "publish";
+    case Scope::read:
+      return "read";
+    case Scope::admin:
+      return "admin";
+  }
+  return "?";
+}
+
+std::optional<Scope> parse_scope(std::string_view text) {
+  for (const Scope scope : kScopes) {
+    if (text == to_string(scope)) return scope;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string_view> Scopes::names() const {
+  std::vector<std::string_view> found;
+  for (const Scope scope : kScopes) {
+    if ((bits_ & bit(scope)) != 0) found.push_back(to_string(scope));
+  }
+  return found;
+}
+
+std::optional<InputError> complete(NewApiKey& key) {
+  if (!is_name(key.name)) return not_a_name("name");
+  if (key.producer.empty()) key.producer = key.name;
+  if (!is_name(key.producer)) return not_a_name("producer");
+  if (key.scopes.empty()) {
+    return InputError{"scopes must name at least one of publish, read, admin", "#/scopes"};
+  }
+  return std::nullopt;
+}
+
+std::string to_json(const ApiKeyInfo& key, std::string_view token) {
+  std::string out = fmt::format(R"({{"id":"{}")", to_string(key.id));
+  append_member(out, "name", key.name);
+  append_member(out, "producer", key.producer);
+  out += fmt::format(R"(,"scopes":["{}"])", fmt::join(key.scopes.names(), R"(",")"));
+  append_member(out, "created_at", rfc3339(key.created_at));
+  append_member(out, "created_by", key.created_by);
+  if (key.last_used_at) {
+    append_member(out, "last_used_at", rfc3339(*key.last_used_at));
+  } else {
+    out += R"(,"last_used_at":null)";
+  }
+  if (!token.empty()) append_member(out, "token", token);
+  return out + "}";
+}
+
+std::string describe(const ApiKeyInfo& key) {
+  return fmt::format("{}, producer {}, scopes {}", key.name, key.producer,
+                     fmt::join(key.scopes.names(), ","));
+}
+
+}  // namespace eventhub
