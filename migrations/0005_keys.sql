@@ -16,11 +16,16 @@ CREATE TABLE api_keys (
     CONSTRAINT scopes_are_of_publish_read_admin CHECK (scopes_ok(scopes)),
   token_sha256 bytea NOT NULL UNIQUE
     CONSTRAINT token_sha256_has_32_bytes CHECK (length(token_sha256) = 32),
+  rate         double precision  -- requests per second; NULL: as many as it likes
+    CONSTRAINT rate_is_at_least_0_001_and_at_most_1000000 CHECK (rate BETWEEN 0.001 AND 1000000),
+  burst        integer           -- requests at once
+    CONSTRAINT burst_is_1_to_1000000 CHECK (burst BETWEEN 1 AND 1000000),
   created_at   timestamptz NOT NULL DEFAULT now(),
   created_by   text NOT NULL,
   last_used_at timestamptz,  -- written every few seconds, not by each request
   revoked_at   timestamptz,
-  revoked_by   text
+  revoked_by   text,
+  CONSTRAINT rate_and_burst_come_together CHECK ((rate IS NULL) = (burst IS NULL))
 ) WITH (fillfactor = 50);
 CREATE UNIQUE INDEX api_keys_name ON api_keys (name) WHERE revoked_at IS NULL;
 
@@ -40,5 +45,5 @@ BEGIN
 END $$;
 CREATE TRIGGER api_keys_changed
   AFTER INSERT OR DELETE OR TRUNCATE
-     OR UPDATE OF id, name, producer, scopes, token_sha256, revoked_at ON api_keys
+     OR UPDATE OF id, name, producer, scopes, token_sha256, rate, burst, revoked_at ON api_keys
   FOR EACH STATEMENT EXECUTE FUNCTION bump_api_keys_version();

@@ -84,19 +84,28 @@ Access::Access(const store::KeySetPtr& keys, const ServerConfig& config, std::st
 Access::Verdict Access::check(Scope wanted, const http::Request& request, Mono now) const {
   if (wanted == Scope::none) return {};
   const store::KeySet& keys = *keys_;
-  if (keys.version < 0) return {unavailable("the database is not ready yet; try again"), nullptr};
+  if (keys.version < 0)
+    return {unavailable("the database is not ready yet; try again"), nullptr, {}};
   if (!keys.any && admin_ == nullptr && (local_ || insecure_)) {
-    return {refuse_stranger(request), nullptr};
+    return {refuse_stranger(request), nullptr, {}};
   }
   const std::size_t count = request.count("authorization");
-  if (count == 0) return {unauthorized(Credentials::missing), nullptr};
-  if (count > 1) return {problem(400, "the request has more than one Authorization"), nullptr};
+  if (count == 0) return {unauthorized(Credentials::missing), nullptr, {}};
+  if (count > 1) return {problem(400, "the request has more than one Authorization"), nullptr, {}};
   const std::string_view token = bearer_token(request.header("authorization"));
   ApiKeyPtr key = token.empty() ? nullptr : find(token);
-  if (key == nullptr) return {unauthorized(Credentials::wrong), nullptr};
+  if (key == nullptr) return {unauthorized(Credentials::wrong), nullptr, {}};
   key->use->last = now;
-  if (!key->scopes.allow(wanted)) return {forbidden(wanted), nullptr};
-  return {std::nullopt, std::move(key)};
+  if (!key->scopes.allow(wanted)) return {forbidden(wanted), nullptr, {}};
+  if (!key->limit) return {std::nullopt, std::move(key), {}};
+  const RateState state = key->use->bucket.take(*key->limit, now);
+  Verdict verdict{std::nullopt, nullptr, rate_headers(*key->limit, state)};
+  if (state.allowed) {
+    verdict.key = std::move(key);
+  } else {
+    verdict.refusal = too_many_requests(state.retry_in);
+  }
+  return verdict;
 }
 
 // A browser on this machine can be led here by any page, through a name of the page's own that

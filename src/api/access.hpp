@@ -19,8 +19,9 @@ class Access {
   struct Verdict {
     std::optional<http::Response> refusal;
     ApiKeyPtr key;  // who is calling, when a key was asked for; kept until the request is answered
+    std::string headers;  // of the answer, whichever it is
   };
-  // Also notes that the key was used `now`.
+  // Also notes that the key was used `now`, and takes one of the requests it may make.
   Verdict check(Scope wanted, const http::Request& request, Mono now) const;
 
  private:

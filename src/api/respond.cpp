@@ -114,6 +114,18 @@ http::Response forbidden(Scope wanted) {
   return response;
 }
 
+http::Response too_many_requests(Seconds retry_in) {
+  auto response = problem(429, "this API key has made as many requests as it may; try again later");
+  response.headers += fmt::format("Retry-After: {}\r\n", retry_in.count());
+  return response;
+}
+
+std::string rate_headers(const RateLimit& limit, const RateState& state) {
+  return fmt::format(
+      "RateLimit-Policy: \"default\";q={};w={}\r\nRateLimit: \"default\";r={};t={}\r\n",
+      limit.burst, limit.window().count(), state.remaining, state.full_in.count());
+}
+
 http::Response invalid(const InputError& error) {
   std::string errors = R"(,"errors":[{"detail":)";
   append_json_string(errors, error.detail);

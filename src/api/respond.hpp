@@ -22,6 +22,9 @@ http::Response problem(int status, std::string_view detail);
 enum class Credentials { missing, wrong };
 http::Response unauthorized(Credentials credentials);
 http::Response forbidden(Scope wanted);
+// 429, and the headers of every answer to a key that has a limit.
+http::Response too_many_requests(Seconds retry_in);
+std::string rate_headers(const RateLimit& limit, const RateState& state);
 // 400 with the place in `errors`.
 http::Response invalid(const InputError& error);
 http::Response method_not_allowed(std::string_view allow);

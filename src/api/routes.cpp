@@ -56,29 +56,28 @@ bool fits(std::string_view pattern, std::string_view path) {
 }
 
 // Everything that can be said before the handler runs.
-std::optional<http::Response> refuse(const Api& api, const Match& match, http::Request& request,
-                                     ApiKeyPtr& key, Mono now) {
-  if (match.route == nullptr) return refuse(match);
+Access::Verdict admit(const Api& api, const Match& match, const http::Request& request, Mono now) {
+  if (match.route == nullptr) return {refuse(match), nullptr, {}};
   if (!api.role && match.route->scope != Scope::none) {
-    return problem(404, "this process does not serve the API; it runs without the role api");
+    auto elsewhere =
+        problem(404, "this process does not serve the API; it runs without the role api");
+    return {std::move(elsewhere), nullptr, {}};
   }
-  Access::Verdict verdict = api.access.check(match.route->scope, request, now);
-  key = std::move(verdict.key);
-  request.key = key.get();
-  return std::move(verdict.refusal);
+  return api.access.check(match.route->scope, request, now);
 }
 
 Task<http::Response> handle(ApiPtr api, http::Request& request) {
   const Mono begun = api->context.clock.mono();
   const Match match = find_route(request.method, request.path, api->serves);
-  ApiKeyPtr key;  // the request refers to it
-  std::optional<http::Response> refusal = refuse(*api, match, request, key, begun);
+  Access::Verdict verdict = admit(*api, match, request, begun);
+  request.key = verdict.key.get();
   http::Response response;
-  if (refusal) {
-    response = std::move(*refusal);
+  if (verdict.refusal) {
+    response = std::move(*verdict.refusal);
   } else {
     response = co_await run_handler(*match.route, api, request);
   }
+  response.headers += verdict.headers;
   const std::chrono::duration<double> took = api->context.clock.mono() - begun;
   api->context.metrics.api_request(method_label(request.method), match.label, response.status,
                                    took.count());

@@ -116,6 +116,8 @@ void add_keys(CLI::App& app, KeysOptions& keys) {
       ->delimiter(',');
   create->add_option("--producer", keys.producer,
                      "whose idempotency keys it shares; the name, if not given");
+  create->add_option("--rate", keys.rate, "requests per second it may make; no limit if not given");
+  create->add_option("--burst", keys.burst, "requests at once; those of a second if not given");
   create->add_flag("--json", keys.json, "print a JSON object");
   auto* list = add("list", "the keys that work", KeysOptions::Action::list);
   list->add_flag("--json", keys.json, "print JSON");

@@ -43,7 +43,11 @@ struct Outcome {
 };
 
 NewApiKey new_key(const KeysOptions& options) {
-  NewApiKey key{.name = options.name, .producer = options.producer, .scopes = {}};
+  NewApiKey key{.name = options.name,
+                .producer = options.producer,
+                .scopes = {},
+                .rate = options.rate,
+                .burst = options.burst};
   for (const std::string& name : options.scopes) {
     const auto scope = parse_scope(name);
     if (!scope) throw ConfigError("keys: \"" + name + "\" is none of publish, read, admin");
@@ -83,14 +87,16 @@ Task<void> create(store::Database& database, const KeysOptions& options, Outcome
 }
 
 void print_table(const std::vector<ApiKeyInfo>& keys) {
-  constexpr const char* kRow = "{:<36}  {:<20}  {:<20}  {:<18}  {:<24}  {}\n";
-  std::cout << fmt::format(fmt::runtime(kRow), "id", "name", "producer", "scopes", "last used",
-                           "made by");
+  constexpr const char* kRow = "{:<36}  {:<20}  {:<20}  {:<18}  {:<14}  {:<24}  {}\n";
+  std::cout << fmt::format(fmt::runtime(kRow), "id", "name", "producer", "scopes", "limit",
+                           "last used", "made by");
   for (const ApiKeyInfo& key : keys) {
     const std::string scopes = fmt::format("{}", fmt::join(key.scopes.names(), ","));
+    const std::string limit =
+        key.limit ? fmt::format("{}/s, {}", key.limit->per_second, key.limit->burst) : "none";
     const std::string used = key.last_used_at ? rfc3339(*key.last_used_at) : "never";
     std::cout << fmt::format(fmt::runtime(kRow), to_string(key.id), key.name, key.producer, scopes,
-                             used, key.created_by);
+                             limit, used, key.created_by);
   }
   std::cout << std::flush;
 }

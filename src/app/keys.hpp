@@ -1,4 +1,6 @@
 #pragma once
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,8 @@ struct KeysOptions {
   std::string name;  // of the key; for revoke also its id
   std::string producer;
   std::vector<std::string> scopes;
+  std::optional<double> rate;
+  std::optional<std::int64_t> burst;
   bool json = false;
 };
 

@@ -5,11 +5,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace eventhub {
 namespace {
 
 constexpr std::size_t kNameMax = 100;
+constexpr double kRateMin = 0.001, kRateMax = 1'000'000;
+constexpr std::int64_t kBurstMax = 1'000'000;
 constexpr std::array kScopes{Scope::publish, Scope::read, Scope::admin};
 
 // Nothing that a terminal, a log or a table would take for something else.
@@ -24,6 +27,22 @@ bool is_name(std::string_view text) {
 InputError not_a_name(std::string_view member) {
   return {fmt::format("{} must be 1 to {} characters of A-Z a-z 0-9 _ . : / @ -", member, kNameMax),
           fmt::format("#/{}", member)};
+}
+
+// A rate alone has the burst of a second.
+std::optional<InputError> complete_limit(NewApiKey& key) {
+  if (!key.rate) {
+    if (!key.burst) return std::nullopt;
+    return InputError{"burst needs rate", "#/burst"};
+  }
+  if (!(*key.rate >= kRateMin && *key.rate <= kRateMax)) {
+    return InputError{"rate must be 0.001 to 1000000 requests per second", "#/rate"};
+  }
+  if (!key.burst) key.burst = std::max<std::int64_t>(1, std::llround(std::ceil(*key.rate)));
+  if (*key.burst < 1 || *key.burst > kBurstMax) {
+    return InputError{"burst must be 1 to 1000000 requests", "#/burst"};
+  }
+  return std::nullopt;
 }
 
 void append_member(std::string& out, std::string_view name, std::string_view text) {
@@ -69,7 +88,7 @@ std::optional<InputError> complete(NewApiKey& key) {
   if (key.scopes.empty()) {
     return InputError{"scopes must name at least one of publish, read, admin", "#/scopes"};
   }
-  return std::nullopt;
+  return complete_limit(key);
 }
 
 std::string to_json(const ApiKeyInfo& key, std::string_view token) {
@@ -77,6 +96,9 @@ std::string to_json(const ApiKeyInfo& key, std::string_view token) {
   append_member(out, "name", key.name);
   append_member(out, "producer", key.producer);
   out += fmt::format(R"(,"scopes":["{}"])", fmt::join(key.scopes.names(), R"(",")"));
+  out += key.limit
+             ? fmt::format(R"(,"rate":{},"burst":{})", key.limit->per_second, key.limit->burst)
+             : std::string(R"(,"rate":null,"burst":null)");
   append_member(out, "created_at", rfc3339(key.created_at));
   append_member(out, "created_by", key.created_by);
   if (key.last_used_at) {
@@ -89,8 +111,10 @@ std::string to_json(const ApiKeyInfo& key, std::string_view token) {
 }
 
 std::string describe(const ApiKeyInfo& key) {
-  return fmt::format("{}, producer {}, scopes {}", key.name, key.producer,
-                     fmt::join(key.scopes.names(), ","));
+  std::string text = fmt::format("{}, producer {}, scopes {}", key.name, key.producer,
+                                 fmt::join(key.scopes.names(), ","));
+  if (key.limit) text += fmt::format(", {}/s, burst {}", key.limit->per_second, key.limit->burst);
+  return text;
 }
 
 }  // namespace eventhub

@@ -1,5 +1,7 @@
-// The body of POST /keys: one walk (json_walk.cpp) over an object of strings and one list of
-// strings. Called by src/api/keys.cpp.
+// The body of POST /keys: one walk (json_walk.cpp) over an object of strings, numbers and one list
+// of strings. Called by src/api/keys.cpp.
+#include <charconv>
+
 #include "eventhub/core/api_key.hpp"
 #include "json_walk.hpp"
 
@@ -48,7 +50,9 @@ class KeyReader {
     if (raw.bytes == "name") return text("name", key_.name);
     if (raw.bytes == "producer") return text("producer", key_.producer);
     if (raw.bytes == "scopes") return scopes();
-    refused_ = {"a key has the members name, producer and scopes, and no others", "#"};
+    if (raw.bytes == "rate") return number("rate", key_.rate, "must be a number");
+    if (raw.bytes == "burst") return number("burst", key_.burst, "must be an integer");
+    refused_ = {"a key has the members name, producer, scopes, rate and burst, and no others", "#"};
     return false;
   }
 
@@ -59,6 +63,19 @@ class KeyReader {
     if (!walk_.string(raw)) return false;
     if (raw.bytes.empty()) return refused(member, "must not be empty");
     out = raw.bytes;  // an escape is none of the characters that names have
+    return true;
+  }
+
+  template <class T>
+  bool number(std::string_view member, std::optional<T>& out, std::string_view what) {
+    if (out) return refused(member, "is given more than once");
+    walk_.peek();
+    const char* from = walk_.position();
+    if (!walk_.value()) return false;
+    T value{};
+    const auto [end, error] = std::from_chars(from, walk_.position(), value);
+    if (error != std::errc{} || end != walk_.position()) return refused(member, what);
+    out = value;
     return true;
   }
 

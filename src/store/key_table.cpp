@@ -6,8 +6,8 @@ namespace eventhub::store {
 namespace {
 
 const pg::Statement kCreate{"keys_create", R"(
-INSERT INTO api_keys (name, producer, scopes, token_sha256, created_by)
-SELECT $1, $2, $3::text[], $4, $5
+INSERT INTO api_keys (name, producer, scopes, token_sha256, created_by, rate, burst)
+SELECT $1, $2, $3::text[], $4, $5, $7, $8
 WHERE (SELECT count(*) FROM api_keys WHERE revoked_at IS NULL) < $6
 RETURNING id, created_at)"};
 
@@ -16,11 +16,16 @@ UPDATE api_keys SET revoked_at = now(), revoked_by = $2
 WHERE id = $1 AND revoked_at IS NULL RETURNING name)"};
 
 const pg::Statement kList{"keys_list", R"(
-SELECT id, name, producer, scopes, created_at, created_by, last_used_at
+SELECT id, name, producer, scopes, created_at, created_by, last_used_at, rate, burst
 FROM api_keys WHERE revoked_at IS NULL ORDER BY created_at DESC, id LIMIT $1)"};
 
 bool is_taken_name(const pg::Error& error) {
   return error.sqlstate == "23505" && error.constraint == "api_keys_name";
+}
+
+std::optional<RateLimit> limit_of(const NewApiKey& key) {
+  if (!key.rate || !key.burst) return std::nullopt;
+  return RateLimit{.per_second = *key.rate, .burst = static_cast<int>(*key.burst)};
 }
 
 ApiKeyInfo read_info(const pg::Result& result, int row) {
@@ -34,6 +39,9 @@ ApiKeyInfo read_info(const pg::Result& result, int row) {
   info.created_at = result.timestamp(row, 4);
   info.created_by = result.text(row, 5);
   info.last_used_at = result.optional_timestamp(row, 6);
+  if (!result.is_null(row, 7)) {
+    info.limit = RateLimit{.per_second = result.f64(row, 7), .burst = result.i32(row, 8)};
+  }
   return info;
 }
 
@@ -46,6 +54,9 @@ Task<std::variant<ApiKeyInfo, KeyRefusal>> create_key(Database& database, NewApi
   const std::string_view bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
   pg::Params params;
   params.text(key.name).text(key.producer).texts(scopes).bytea(bytes).text(by).i64(kKeysMax);
+  const std::optional<RateLimit> limit = limit_of(key);
+  params.f64(limit ? std::optional(limit->per_second) : std::nullopt);
+  params.i32(limit ? std::optional(limit->burst) : std::nullopt);
   bool taken = false;
   pg::Result result;
   try {
@@ -61,6 +72,7 @@ Task<std::variant<ApiKeyInfo, KeyRefusal>> create_key(Database& database, NewApi
   info.name = std::move(key.name);
   info.producer = std::move(key.producer);
   info.scopes = key.scopes;
+  info.limit = limit;
   info.created_at = result.timestamp(0, 1);
   info.created_by = std::move(by);
   co_return info;

@@ -16,7 +16,8 @@ constexpr Millis kSaveEvery{5'000};
 // One statement, so version and rows come from one snapshot. No rows when the version is the known
 // one.
 const pg::Statement kLoad{"keys_load", R"(
-SELECT v.version, EXISTS (SELECT FROM api_keys), k.id, k.name, k.producer, k.scopes, k.token_sha256
+SELECT v.version, EXISTS (SELECT FROM api_keys), k.id, k.name, k.producer, k.scopes, k.token_sha256,
+       k.rate, k.burst
 FROM api_keys_version v
 LEFT JOIN api_keys k ON v.version <> $1 AND k.revoked_at IS NULL)"};
 
@@ -31,6 +32,9 @@ ApiKeyPtr read_key(const pg::Result& result, int row) {
   key->producer = result.text(row, 4);
   for (const std::string& name : result.texts(row, 5)) {
     if (const auto scope = parse_scope(name)) key->scopes.add(*scope);
+  }
+  if (!result.is_null(row, 7)) {
+    key->limit = RateLimit{.per_second = result.f64(row, 7), .burst = result.i32(row, 8)};
   }
   const std::string_view digest = result.text(row, 6);
   if (digest.size() != key->digest.size()) throw std::runtime_error("a digest has not 32 bytes");

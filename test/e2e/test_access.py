@@ -2,6 +2,7 @@
 import json
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -237,6 +238,46 @@ def test_a_wrong_command_says_why(database, arguments):
     out, told = keys(database, *arguments, ok=False)
     assert out == "" and len(told.strip()) > 10
     assert len(json.loads(keys(database, "list", "--json")[0])) == 1
+
+
+# ── limits ──
+
+def test_a_key_with_a_limit_as_curl_sees_it(database, hub):
+    one = hub()
+    token, told = keys(database, "create", "--name=shop", "--scopes=publish", "--rate=0.5",
+                       "--burst=3")
+    assert "0.5/s, burst 3" in told
+    free, _ = keys(database, "create", "--name=till", "--scopes=publish")
+    wait_until(lambda: post(one, *key(free))[0] == 202 and post(one)[0] == 401, 2)
+    answers = [post(one, *key(token)) for _ in range(5)]
+    assert [status for status, _, _ in answers[:4]] == [202, 202, 202, 429]
+    for _, headers, _ in answers:
+        assert headers["RateLimit-Policy"] == '"default";q=3;w=6'
+    left = [headers["RateLimit"] for _, headers, _ in answers[:3]]
+    assert [re.fullmatch(r'"default";r=(\d);t=[2-6]', text)[1] for text in left] == ["2", "1", "0"]
+    _, headers, body = answers[3]
+    assert headers["Retry-After"] in ("1", "2")
+    assert headers["Content-Type"] == "application/problem+json"
+    assert json.loads(body)["status"] == 429 and json.loads(body)["title"] == "Too Many Requests"
+    assert "RateLimit" not in post(one, *key(free))[1]
+    wait_until(lambda: post(one, *key(token))[0] == 202, 4, "Retry-After is over")
+    assert database.value("SELECT count(*) FROM events e") >= 4
+
+
+def test_a_limit_is_kept_in_the_long_run(database, hub):
+    """Ten seconds of asking all the time: the rate, and one burst."""
+    one = hub()
+    token, _ = keys(database, "create", "--name=shop", "--scopes=publish", "--rate=20", "--burst=5")
+    wait_until(lambda: post(one)[0] == 401, 2)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
+    seen = []
+    began = time.monotonic()
+    while time.monotonic() - began < 10:
+        seen.append(one.request("POST", "/events", EVENT, headers).status)
+    took = time.monotonic() - began
+    assert set(seen) == {202, 429}
+    assert seen.count(202) == pytest.approx(5 + 20 * took, abs=3)
+    assert database.value("SELECT count(*) FROM events") == seen.count(202)
 
 
 # ── what is left behind ──

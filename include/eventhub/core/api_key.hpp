@@ -10,6 +10,7 @@
 
 #include "eventhub/core/ids.hpp"
 #include "eventhub/core/json.hpp"
+#include "eventhub/core/rate_limit.hpp"
 #include "eventhub/core/time.hpp"
 
 namespace eventhub {
@@ -46,8 +47,11 @@ struct NewApiKey {
   std::string name;
   std::string producer;  // empty: the name
   Scopes scopes;
+  std::optional<double> rate;         // requests per second
+  std::optional<std::int64_t> burst;  // requests at once; as many as in a second, if not given
 };
-// Fills in the producer, or says what is wrong; for the command line and the API alike.
+// Fills in the producer and the burst, or says what is wrong; for the command line and the API
+// alike.
 std::optional<InputError> complete(NewApiKey& key);
 // The body of POST /keys.
 std::variant<NewApiKey, InputError> parse_new_api_key(std::string_view body);
@@ -57,6 +61,7 @@ struct ApiKeyInfo {
   Uuid id;
   std::string name, producer;
   Scopes scopes;
+  std::optional<RateLimit> limit;
   Time created_at;
   std::string created_by;
   std::optional<Time> last_used_at;
@@ -69,6 +74,7 @@ std::string describe(const ApiKeyInfo& key);
 // What is remembered of a key between two looks at the table.
 struct ApiKeyUse {
   std::optional<Mono> last;  // not yet in the table
+  RateBucket bucket;
 };
 
 // A key as requests are checked against it.
@@ -77,6 +83,7 @@ struct ApiKey {
   std::string name;      // for people
   std::string producer;  // the scope of its idempotency keys
   Scopes scopes;
+  std::optional<RateLimit> limit;
   Sha256Digest digest{};  // of the token
   std::shared_ptr<ApiKeyUse> use = std::make_shared<ApiKeyUse>();
 };

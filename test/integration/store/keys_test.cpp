@@ -39,8 +39,12 @@ struct World {
     co_await keys.run();
     *ended = true;
   }
-  std::variant<ApiKeyInfo, store::KeyRefusal> create(std::string name, std::uint8_t byte) {
-    NewApiKey key{.name = std::move(name), .producer = {}, .scopes = Scopes(Scope::publish)};
+  std::variant<ApiKeyInfo, store::KeyRefusal> create(std::string name, std::uint8_t byte,
+                                                     std::optional<double> rate = {}) {
+    NewApiKey key;
+    key.name = std::move(name);
+    key.scopes = Scopes(Scope::publish);
+    key.rate = rate;
     REQUIRE_FALSE(complete(key));
     return run(io, store::create_key(hub.database, std::move(key), digest_of(byte), "test"));
   }
@@ -150,6 +154,23 @@ TEST_CASE("keys: their use is written now and then, and at the end") {
   CHECK(run_until(w.io, [&] { return w.ended; }));
   CHECK(last() == second);
   CHECK(w.keys.current()->version == version);  // no reason to load the keys again
+}
+
+TEST_CASE("keys: a limit is in the table and in the copy, and a change of it arrives") {
+  World w;
+  const auto made = std::get<ApiKeyInfo>(w.create("shop", 5, 2.5));
+  REQUIRE(made.limit);
+  run(w.io, w.keys.refresh());
+  REQUIRE(w.find(5)->limit);
+  CHECK(w.find(5)->limit->per_second == 2.5);
+  CHECK(w.find(5)->limit->burst == 3);
+  CHECK(run(w.io, store::list_keys(w.hub.database))[0].limit->burst == 3);
+  w.db.sql("UPDATE api_keys SET burst = 9");
+  run(w.io, w.keys.refresh());
+  CHECK(w.find(5)->limit->burst == 9);
+  w.db.sql("UPDATE api_keys SET rate = NULL, burst = NULL");
+  run(w.io, w.keys.refresh());
+  CHECK_FALSE(w.find(5)->limit);
 }
 
 TEST_CASE("keys: a key that is loaded again keeps what is remembered of it") {

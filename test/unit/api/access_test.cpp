@@ -86,13 +86,14 @@ struct Doorman {
   ServerConfig config;
   std::string bind = "127.0.0.1";
 
-  void know(const std::string& token, Scope scope) {
+  void know(const std::string& token, Scope scope, std::optional<RateLimit> limit = {}) {
     auto set = std::make_shared<store::KeySet>(*keys);
     set->version = 1;
     set->any = true;
     auto key = std::make_shared<ApiKey>();
     key->name = token;
     key->scopes = Scopes(scope);
+    key->limit = limit;
     key->digest = http::sha256(token);
     set->by_digest.emplace(store::digest_prefix(key->digest), std::move(key));
     keys = std::move(set);
@@ -155,6 +156,26 @@ TEST_CASE("the key of a request is told, and its use noted") {
   const auto refused = door.ask(Scope::admin, "Bearer one");
   CHECK(refused.refusal);
   CHECK_FALSE(refused.key);
+}
+
+TEST_CASE("a key with a limit makes so many requests, and is told how many are left") {
+  Doorman door;
+  door.know("one", Scope::publish, RateLimit{.per_second = 0.1, .burst = 2});
+  door.know("two", Scope::publish);
+  CHECK(door.status(Scope::admin, "Bearer one") == 403);  // takes none
+  const auto first = door.ask(Scope::publish, "Bearer one");
+  CHECK(first.key);
+  CHECK(first.headers ==
+        "RateLimit-Policy: \"default\";q=2;w=20\r\nRateLimit: \"default\";r=1;t=10\r\n");
+  CHECK(door.status(Scope::publish, "Bearer one") == 200);
+  const auto refused = door.ask(Scope::publish, "Bearer one");
+  REQUIRE(refused.refusal);
+  CHECK_FALSE(refused.key);
+  CHECK(refused.refusal->status == 429);
+  CHECK(refused.refusal->headers.find("Retry-After: 10\r\n") != std::string::npos);
+  CHECK(refused.headers ==
+        "RateLimit-Policy: \"default\";q=2;w=20\r\nRateLimit: \"default\";r=0;t=20\r\n");
+  CHECK(door.ask(Scope::publish, "Bearer two").headers.empty());
 }
 
 TEST_CASE("the admin key of the settings allows everything") {

@@ -39,6 +39,13 @@ TEST_CASE("a body asks for a key") {
   CHECK(key.producer == "shop/eu-1");
   CHECK(key.scopes.names() == std::vector<std::string_view>{"publish", "read"});
   CHECK(good(R"({"name":"b","producer":"a","scopes":["admin"]})").producer == "a");
+  CHECK_FALSE(key.rate);
+  CHECK_FALSE(key.burst);
+  const auto limited = good(R"({"name":"a","scopes":["read"],"rate":2.5})");
+  CHECK(limited.rate == 2.5);
+  CHECK(limited.burst == 3);
+  CHECK(good(R"({"name":"a","scopes":["read"],"rate":0.1})").burst == 1);
+  CHECK(good(R"({"name":"a","scopes":["read"],"burst":7,"rate":1e2})").burst == 7);
 }
 
 TEST_CASE("what is wrong with a body, and where") {
@@ -64,6 +71,16 @@ TEST_CASE("what is wrong with a body, and where") {
       {R"({"name":"a","scopes":["read",1]})", "#/scopes"},
       {R"({"name":"a","scopes":["read"],"scopes":["admin"]})", "#/scopes"},
       {R"({"name":"a","scopes":["read")", "#"},
+      {R"({"name":"a","scopes":["read"],"rate":0})", "#/rate"},
+      {R"({"name":"a","scopes":["read"],"rate":-1})", "#/rate"},
+      {R"({"name":"a","scopes":["read"],"rate":1e7})", "#/rate"},
+      {R"({"name":"a","scopes":["read"],"rate":1e999})", "#/rate"},
+      {R"({"name":"a","scopes":["read"],"rate":"1"})", "#/rate"},
+      {R"({"name":"a","scopes":["read"],"rate":1,"rate":1})", "#/rate"},
+      {R"({"name":"a","scopes":["read"],"burst":5})", "#/burst"},
+      {R"({"name":"a","scopes":["read"],"rate":1,"burst":0})", "#/burst"},
+      {R"({"name":"a","scopes":["read"],"rate":1,"burst":1.5})", "#/burst"},
+      {R"({"name":"a","scopes":["read"],"rate":1,"burst":1000001})", "#/burst"},
   };
   for (const auto& [body, pointer] : cases) {
     INFO(body);
@@ -80,12 +97,16 @@ TEST_CASE("what is shown of a key") {
   key.created_by = "key \"ops\"";
   CHECK(to_json(key) ==
         R"({"id":"00000000-0000-0000-0000-000000000000","name":"shop","producer":"p",)"
-        R"("scopes":["publish","read"],"created_at":"1970-01-01T00:00:00.000Z",)"
+        R"("scopes":["publish","read"],"rate":null,"burst":null,)"
+        R"("created_at":"1970-01-01T00:00:00.000Z",)"
         R"("created_by":"key \"ops\"","last_used_at":null})");
   key.last_used_at = Time{Millis{1'500}};
   const std::string made = to_json(key, "ehk_1");
   CHECK(made.ends_with(R"("last_used_at":"1970-01-01T00:00:01.500Z","token":"ehk_1"})"));
   CHECK(describe(key) == "shop, producer p, scopes publish,read");
+  key.limit = RateLimit{.per_second = 0.5, .burst = 10};
+  CHECK(to_json(key).find(R"("rate":0.5,"burst":10,)") != std::string::npos);
+  CHECK(describe(key).ends_with(", 0.5/s, burst 10"));
 }
 
 }  // namespace
