@@ -17,6 +17,8 @@ RUN apt-get update \
   && useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin eventhub
 COPY --from=build /source/build/release/eventhubd /usr/local/bin/eventhubd
 COPY config/eventhub.toml /etc/eventhub/eventhub.toml
+# The container's network is what keeps others out; a key is needed all the same (EVENTHUB_ADMIN_KEY).
+ENV EVENTHUB_SERVER_BIND=0.0.0.0
 USER eventhub
 EXPOSE 3000
 STOPSIGNAL SIGTERM

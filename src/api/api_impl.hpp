@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 
+#include "access.hpp"
 #include "database_check.hpp"
 #include "eventhub/api/api.hpp"
 #include "eventhub/store/dead_letters.hpp"
@@ -11,20 +12,35 @@
 
 namespace eventhub::api {
 
-// What the handlers share. Outlives the server's connections by shared_ptr.
+// Which routes a listener has besides those of scope `none`.
+struct Serves {
+  bool events = true;      // scope publish
+  bool management = true;  // scopes read and admin
+  bool has(Scope scope) const {
+    return scope == Scope::none || (scope == Scope::publish ? events : management);
+  }
+};
+
+// What the handlers of one listener share. Outlives the server's connections by shared_ptr.
 struct Api {
-  Api(store::Context& shared, store::Ingest* accepts, Health& of_process, bool for_monitor)
+  // `accepts`: nullptr when this listener takes no events.
+  Api(store::Context& shared, store::Keys& known, store::Ingest* accepts, Health& of_process,
+      std::string_view bind, Serves served)
       : context(shared),
+        keys(known),
         ingest(accepts),
         health(of_process),
         database(std::make_shared<DatabaseCheck>(shared)),
-        monitor(for_monitor) {}
+        access(known.current(), shared.config.server, bind),
+        serves(served) {}
 
   store::Context& context;
-  store::Ingest* ingest;  // nullptr: this process has no api role
+  store::Keys& keys;
+  store::Ingest* ingest;
   Health& health;
   std::shared_ptr<DatabaseCheck> database;
-  bool monitor;  // only what health.cpp serves
+  Access access;
+  Serves serves;
   store::Queries queries{context};
   store::SubscriberAdmin subscribers{context, queries};
   store::History history{queries};
@@ -39,6 +55,9 @@ using ApiPtr = std::shared_ptr<Api>;
 
 // The handlers, by resource. `request` lives until the task ends.
 Task<http::Response> post_event(ApiPtr api, const http::Request& request);   // events.cpp
+Task<http::Response> get_keys(ApiPtr api, const http::Request& request);     // keys.cpp
+Task<http::Response> post_key(ApiPtr api, const http::Request& request);     // keys.cpp
+Task<http::Response> delete_key(ApiPtr api, const http::Request& request);   // keys.cpp
 Task<http::Response> get_health(ApiPtr api, const http::Request& request);   // health.cpp
 Task<http::Response> get_livez(ApiPtr api, const http::Request& request);    // health.cpp
 Task<http::Response> get_readyz(ApiPtr api, const http::Request& request);   // health.cpp

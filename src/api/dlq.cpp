@@ -6,6 +6,7 @@
 #include <array>
 
 #include "api_impl.hpp"
+#include "audit.hpp"
 #include "cursor.hpp"
 #include "request_input.hpp"
 #include "respond.hpp"
@@ -143,6 +144,7 @@ Task<http::Response> retry_dead_letter(ApiPtr api, const http::Request& request)
   const bool force = read_force(request, api->depth_max());
   const auto result = co_await api->dead_letters.retry(id, force);
   if (result != store::DeadRetry::done) co_return refused(result);
+  audit(request, "dead_letter.retry", to_string(id), "");
   api->context.wakeups.notify(store::Signal::control);
   co_return sent_again(id);
 }
@@ -155,6 +157,7 @@ Task<http::Response> retry_dead_letters(ApiPtr api, const http::Request& request
   } else {
     done =
         co_await api->dead_letters.retry_all(std::move(wanted.filter), wanted.force, wanted.rate);
+    audit(request, "dead_letter.retry_all", "", fmt::format("{} of them", done.retried));
     api->context.wakeups.notify(store::Signal::control);
   }
   co_return retried(done, wanted.dry_run);
@@ -164,6 +167,7 @@ Task<http::Response> discard_dead_letter(ApiPtr api, const http::Request& reques
   const Uuid id = path_id(request, "dead letter");
   const bool known = co_await api->dead_letters.discard(id);
   if (!known) co_return none();
+  audit(request, "dead_letter.discard", to_string(id), "");
   api->context.wakeups.notify(store::Signal::control);
   co_return json(202, fmt::format(R"({{"id":"{}","message":"It is given up"}})", to_string(id)));
 }

@@ -9,11 +9,12 @@
 namespace eventhub::api {
 namespace {
 
-// One scope for all producers while there are no API keys.
-constexpr std::string_view kScope;
-
-store::IdempotencyKey key_of(std::string_view key, const NewEvent& event) {
-  return {http::digest128({kScope, key}),
+// One scope for all producers while there are no API keys, then the name of the key's producer, so
+// that a key can be replaced by another of the same producer.
+store::IdempotencyKey key_of(const http::Request& request, std::string_view key,
+                             const NewEvent& event) {
+  const std::string_view scope = request.key == nullptr ? "" : request.key->producer;
+  return {http::digest128({scope, key}),
           http::digest128({event.event_type, event.version, event.organization_id.value_or(""),
                            event.user_id.value_or(""), event.payload})};
 }
@@ -36,7 +37,7 @@ Task<http::Response> post_event(ApiPtr api, const http::Request& request) {
   event.traceparent = traceparent(request);
 
   std::optional<store::IdempotencyKey> hashed;
-  if (const auto& text = std::get<0>(key)) hashed = key_of(*text, event);
+  if (const auto& text = std::get<0>(key)) hashed = key_of(request, *text, event);
   const std::string type = event.event_type;
   const auto result = co_await api->ingest->accept(std::move(event), hashed);
   if (const auto* error = std::get_if<store::AcceptError>(&result)) co_return not_accepted(*error);

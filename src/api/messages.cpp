@@ -5,6 +5,7 @@
 #include <array>
 
 #include "api_impl.hpp"
+#include "audit.hpp"
 #include "cursor.hpp"
 #include "request_input.hpp"
 #include "respond.hpp"
@@ -92,6 +93,7 @@ Task<http::Response> retry_message(ApiPtr api, const http::Request& request) {
   const bool force = read_force(request, api->depth_max());
   const auto result = co_await api->history.send_again(id, force);
   if (result != store::Resent::done) co_return refused(result);
+  audit(request, "message.retry", to_string(id), "");
   api->context.wakeups.notify(store::Signal::control);
   co_return sent_again(id);
 }

@@ -27,6 +27,10 @@ std::string_view title(int status) {
   switch (status) {
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
@@ -108,6 +112,37 @@ http::Response no_content() {
 
 http::Response problem(int status, std::string_view detail) {
   return problem_with(status, detail, {});
+}
+
+http::Response unauthorized(Credentials credentials) {
+  const bool missing = credentials == Credentials::missing;
+  auto response = problem(401, missing ? "an API key is needed: Authorization: Bearer KEY"
+                                       : "this API key is not known, or it was revoked");
+  response.headers += missing ? "WWW-Authenticate: Bearer realm=\"eventhub\"\r\n"
+                              : "WWW-Authenticate: Bearer realm=\"eventhub\", "
+                                "error=\"invalid_token\"\r\n";
+  return response;
+}
+
+http::Response forbidden(Scope wanted) {
+  auto response = problem(403, fmt::format("this API key lacks the scope {}", to_string(wanted)));
+  response.headers += fmt::format(
+      "WWW-Authenticate: Bearer realm=\"eventhub\", error=\"insufficient_scope\", "
+      "scope=\"{}\"\r\n",
+      to_string(wanted));
+  return response;
+}
+
+http::Response too_many_requests(Seconds retry_in) {
+  auto response = problem(429, "this API key has made as many requests as it may; try again later");
+  response.headers += fmt::format("Retry-After: {}\r\n", retry_in.count());
+  return response;
+}
+
+std::string rate_headers(const RateLimit& limit, const RateState& state) {
+  return fmt::format(
+      "RateLimit-Policy: \"default\";q={};w={}\r\nRateLimit: \"default\";r={};t={}\r\n",
+      limit.burst, limit.window().count(), state.remaining, state.full_in.count());
 }
 
 http::Response invalid(const InputError& error) {

@@ -1,5 +1,6 @@
-// The one table of routes and the way from a request to its handler (a file per resource).
-// Counts every request; an exception of a handler becomes a 500 here.
+// The one table of routes and the way from a request to its handler (a file per resource), past the
+// check of who is calling (access.cpp). Counts every request; an exception of a handler becomes a
+// 500 here.
 #include "routes.hpp"
 
 #include <algorithm>
@@ -19,6 +20,9 @@ constexpr std::array kRoutes{
     Route{"GET", "/readyz", get_readyz, Scope::none},
     Route{"GET", "/metrics", get_metrics, Scope::none},
     Route{"GET", "/openapi.json", get_openapi, Scope::none},
+    Route{"GET", "/keys", get_keys, Scope::admin},
+    Route{"POST", "/keys", post_key, Scope::admin},
+    Route{"DELETE", "/keys/{id}", delete_key, Scope::admin},
     Route{"GET", "/subscribers", get_subscribers, Scope::read},
     Route{"POST", "/subscribers", post_subscriber, Scope::admin},
     Route{"GET", "/subscribers/{id}", get_subscriber, Scope::read},
@@ -39,7 +43,6 @@ constexpr std::array kRoutes{
     Route{"DELETE", "/dlq/{id}", discard_dead_letter, Scope::admin},
     Route{"POST", "/dlq/{id}/retry", retry_dead_letter, Scope::admin},
 };
-constexpr std::size_t kMonitorFirst = 1, kMonitorCount = 4;
 
 constexpr std::array<std::string_view, 9> kMethods{"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
                                                    "CONNECT", "OPTIONS", "TRACE", "PATCH"};
@@ -52,7 +55,7 @@ http::Response refuse(const Match& match) {
 
 // Whether this process can serve the API now; if not, the answer that says why.
 std::optional<http::Response> not_ready(const Api& api) {
-  if (api.ingest == nullptr) {
+  if (!api.context.config.has_role("api")) {
     return problem(404, "this process does not serve the API; it runs without the role api");
   }
   if (api.health.draining) {
@@ -65,9 +68,6 @@ std::optional<http::Response> not_ready(const Api& api) {
 }
 
 Task<http::Response> run_handler(const Route& route, ApiPtr api, const http::Request& request) {
-  if (route.scope != Scope::none) {
-    if (auto refusal = not_ready(*api)) co_return std::move(*refusal);
-  }
   try {
     auto response = co_await route.handler(api, request);
     co_return response;
@@ -96,9 +96,9 @@ bool fits(std::string_view pattern, std::string_view path) {
 
 // Fills in the route of the path and method; the methods of the path when it has others only.
 template <class Fits>
-void look(Match& match, std::string_view method, std::span<const Route> among, const Fits& fit) {
-  for (const Route& route : among) {
-    if (!fit(route)) continue;
+void look(Match& match, std::string_view method, Serves serves, const Fits& fit) {
+  for (const Route& route : kRoutes) {
+    if (!serves.has(route.scope) || !fit(route)) continue;
     match.label = route.path;
     if (route.method == method) {
       match.route = &route;
@@ -109,16 +109,27 @@ void look(Match& match, std::string_view method, std::span<const Route> among, c
   }
 }
 
-Task<http::Response> handle(ApiPtr api, const http::Request& request) {
-  const Mono begun = api->context.clock.mono();
-  const Match match =
-      find_route(request.method, request.path, api->monitor ? monitor_routes() : routes());
-  http::Response response;
-  if (match.route != nullptr) {
-    response = co_await run_handler(*match.route, api, request);
-  } else {
-    response = refuse(match);
+// Everything that can be said before the handler runs.
+Access::Verdict admit(const Api& api, const Match& match, const http::Request& request, Mono now) {
+  if (match.route == nullptr) return {refuse(match), nullptr, {}};
+  if (match.route->scope != Scope::none) {
+    if (auto refusal = not_ready(api)) return {std::move(*refusal), nullptr, {}};
   }
+  return api.access.check(match.route->scope, request, now);
+}
+
+Task<http::Response> handle(ApiPtr api, http::Request& request) {
+  const Mono begun = api->context.clock.mono();
+  const Match match = find_route(request.method, request.path, api->serves);
+  Access::Verdict verdict = admit(*api, match, request, begun);
+  request.key = verdict.key.get();
+  http::Response response;
+  if (verdict.refusal) {
+    response = std::move(*verdict.refusal);
+  } else {
+    response = co_await run_handler(*match.route, api, request);
+  }
+  response.headers += verdict.headers;
   const std::chrono::duration<double> took = api->context.clock.mono() - begun;
   api->context.metrics.api_request(method_label(request.method), match.label, response.status,
                                    took.count());
@@ -131,38 +142,39 @@ std::span<const Route> routes() {
   return kRoutes;
 }
 
-std::span<const Route> monitor_routes() {
-  return std::span(kRoutes).subspan(kMonitorFirst, kMonitorCount);
-}
-
 std::string_view method_label(std::string_view method) {
   const auto* known = std::find(kMethods.begin(), kMethods.end(), method);
   return known == kMethods.end() ? "other" : *known;
 }
 
-Match find_route(std::string_view method, std::string_view path, std::span<const Route> among) {
+Match find_route(std::string_view method, std::string_view path, Serves serves) {
   Match match;
   if (std::find(kMethods.begin(), kMethods.end(), method) == kMethods.end()) {
     match.refusal = 501;
     return match;
   }
   const std::string_view wanted = method == "HEAD" ? "GET" : method;
-  look(match, wanted, among, [path](const Route& route) { return route.path == path; });
+  look(match, wanted, serves, [path](const Route& route) { return route.path == path; });
   if (match.route == nullptr && match.allow.empty()) {
-    look(match, wanted, among, [path](const Route& route) { return fits(route.path, path); });
+    look(match, wanted, serves, [path](const Route& route) { return fits(route.path, path); });
   }
   if (match.route == nullptr) match.refusal = match.allow.empty() ? 404 : 405;
   return match;
 }
 
-http::Handler make_handler(store::Context& context, store::Ingest* ingest, Health& health) {
-  auto api = std::make_shared<Api>(context, ingest, health, false);
-  return [api = std::move(api)](const http::Request& request) { return handle(api, request); };
+http::Handler make_handler(store::Context& context, store::Keys& keys, store::Ingest* ingest,
+                           Health& health) {
+  const ServerConfig& config = context.config.server;
+  const Serves serves{.management = !config.management_on_metrics_port};
+  auto api = std::make_shared<Api>(context, keys, ingest, health, config.bind, serves);
+  return [api = std::move(api)](http::Request& request) { return handle(api, request); };
 }
 
-http::Handler make_monitor_handler(store::Context& context, Health& health) {
-  auto api = std::make_shared<Api>(context, nullptr, health, true);
-  return [api = std::move(api)](const http::Request& request) { return handle(api, request); };
+http::Handler make_monitor_handler(store::Context& context, store::Keys& keys, Health& health) {
+  const ServerConfig& config = context.config.server;
+  const Serves serves{.events = false, .management = config.management_on_metrics_port};
+  auto api = std::make_shared<Api>(context, keys, nullptr, health, config.metrics_bind, serves);
+  return [api = std::move(api)](http::Request& request) { return handle(api, request); };
 }
 
 }  // namespace eventhub::api

@@ -16,12 +16,9 @@ struct Route {
   std::string_view method;
   std::string_view path;
   Task<http::Response> (*handler)(ApiPtr api, const http::Request& request);
-  Scope scope;
+  Scope scope;  // what a key must allow (access.cpp)
 };
 std::span<const Route> routes();
-
-// Those of server.metrics_port.
-std::span<const Route> monitor_routes();
 
 // The route, or how to refuse: 404, 405 with the methods of the path, 501 for a method HTTP does
 // not have.
@@ -31,8 +28,7 @@ struct Match {
   std::string_view label = "unmatched";
   std::string allow;
 };
-Match find_route(std::string_view method, std::string_view path,
-                 std::span<const Route> among = routes());
+Match find_route(std::string_view method, std::string_view path, Serves serves = {});
 // A method's name for metrics: one of HTTP's, else "other".
 std::string_view method_label(std::string_view method);
 

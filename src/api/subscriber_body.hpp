@@ -10,6 +10,7 @@ namespace eventhub::api {
 // Members of a request to write a subscriber, as columns of its table.
 struct SubscriberBody {
   std::string fields;  // a JSON object of them that PostgreSQL can read
+  std::string names;   // of the members, for the log
   std::vector<InputError> faults;
 };
 

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "api_impl.hpp"
+#include "audit.hpp"
 #include "cursor.hpp"
 #include "eventhub/store/subscriber_admin.hpp"
 #include "request_input.hpp"
@@ -18,7 +19,6 @@ namespace {
 constexpr std::string_view kWhat = "subscriber";
 constexpr std::string_view kMergePatch = "application/merge-patch+json";
 constexpr std::size_t kReasonMax = 1'000;
-constexpr std::string_view kMadeByApi = R"("created_by":"api",)";
 constexpr std::array<std::string_view, 2> kGuarantees{"at_least_once", "at_most_once"};
 
 http::Response none() {
@@ -51,8 +51,12 @@ SubscriberBody read_body(const Api& api, const http::Request& request, bool whol
   if (!body.faults.empty()) throw Refused(unprocessable(body.faults));
   const auto same = [](const JsonMember& member) { return member.name == "created_by"; };
   if (whole && std::none_of(members.begin(), members.end(), same)) {
-    body.fields.insert(1,
-                       members.empty() ? kMadeByApi.substr(0, kMadeByApi.size() - 1) : kMadeByApi);
+    std::string made_by = R"("created_by":)";
+    append_json_string(made_by, caller(request));
+    body.fields.insert(1, members.empty() ? made_by : made_by + ",");
+  }
+  for (const JsonMember& member : members) {
+    body.names.append(body.names.empty() ? "" : ", ").append(member.name);
   }
   return body;
 }
@@ -91,6 +95,7 @@ Task<http::Response> post_subscriber(ApiPtr api, const http::Request& request) {
   const auto change = co_await api->subscribers.create(std::move(body.fields));
   const auto* made = std::get_if<store::SubscriberText>(&change);
   if (made == nullptr) co_return not_written(change);
+  audit(request, "subscriber.create", to_string(made->id), body.names);
   auto response = json(201, made->json);
   response.headers += fmt::format("Location: /subscribers/{}\r\n", to_string(made->id));
   co_return response;
@@ -107,25 +112,32 @@ Task<http::Response> patch_subscriber(ApiPtr api, const http::Request& request) 
   auto body = read_body(*api, request, false);
   const auto change = co_await api->subscribers.change(id, std::move(body.fields));
   const auto* made = std::get_if<store::SubscriberText>(&change);
-  co_return made == nullptr ? not_written(change) : json(200, made->json);
+  if (made == nullptr) co_return not_written(change);
+  audit(request, "subscriber.change", to_string(id), body.names);
+  co_return json(200, made->json);
 }
 
 Task<http::Response> delete_subscriber(ApiPtr api, const http::Request& request) {
   const Uuid id = path_id(request, kWhat);
   const bool gone = co_await api->subscribers.remove(id);
-  co_return gone ? no_content() : none();
+  if (!gone) co_return none();
+  audit(request, "subscriber.delete", to_string(id), "");
+  co_return no_content();
 }
 
 Task<http::Response> pause_subscriber(ApiPtr api, const http::Request& request) {
   const Uuid id = path_id(request, kWhat);
   auto reason = read_reason(*api, request);
+  const std::string why = reason.value_or("");
   const auto row = co_await api->subscribers.pause(id, std::move(reason));
+  if (row) audit(request, "subscriber.pause", to_string(id), why);
   co_return shown(row);
 }
 
 Task<http::Response> resume_subscriber(ApiPtr api, const http::Request& request) {
   const Uuid id = path_id(request, kWhat);
   const auto row = co_await api->subscribers.resume(id);
+  if (row) audit(request, "subscriber.resume", to_string(id), "");
   co_return shown(row);
 }
 

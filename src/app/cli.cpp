@@ -12,7 +12,7 @@ namespace {
 
 // A command line is public: anyone on the machine can list it.
 bool is_secret(const std::string& name) {
-  return name.ends_with("password") || name.ends_with("secret");
+  return name.ends_with("password") || name.ends_with("secret") || name.ends_with("_key");
 }
 
 bool has_password(const std::string& url) {
@@ -59,6 +59,9 @@ void add_settings(CLI::App& app, CommandLine& line) {
                                        "run a private PostgreSQL, its files in DIR")
       ->expected(0, 1)
       ->type_name("[DIR]");
+  app.add_flag_callback(
+      "--insecure", [&line] { line.flags["server.insecure"] = "true"; },
+      "serve everybody while there is no API key (server.insecure)");
 }
 
 void add_listen(CLI::App& app, ListenOptions& listen) {
@@ -98,6 +101,31 @@ void add_listen(CLI::App& app, ListenOptions& listen) {
   command->add_flag("--quiet", listen.quiet, "print nothing");
 }
 
+void add_keys(CLI::App& app, KeysOptions& keys) {
+  auto* command = app.add_subcommand("keys", "make, list and revoke API keys");
+  command->require_subcommand(1);
+  const auto add = [&](const char* name, const char* meaning, KeysOptions::Action action) {
+    auto* made = command->add_subcommand(name, meaning);
+    made->callback([&keys, action] { keys.action = action; });
+    return made;
+  };
+  auto* create = add("create", "make a key; it is printed once", KeysOptions::Action::create);
+  create->add_option("--name", keys.name, "what to call it")->required();
+  create->add_option("--scopes", keys.scopes, "any of publish, read, admin")
+      ->required()
+      ->delimiter(',');
+  create->add_option("--producer", keys.producer,
+                     "whose idempotency keys it shares; the name, if not given");
+  create->add_option("--rate", keys.rate, "requests per second it may make; no limit if not given");
+  create->add_option("--burst", keys.burst, "requests at once; those of a second if not given");
+  create->add_flag("--json", keys.json, "print a JSON object");
+  auto* list = add("list", "the keys that work", KeysOptions::Action::list);
+  list->add_flag("--json", keys.json, "print JSON");
+  auto* revoke = add("revoke", "end a key", KeysOptions::Action::revoke);
+  revoke->add_option("key", keys.name, "its name or id")->required();
+  for (auto* one : command->get_subcommands(nullptr)) one->fallthrough();
+}
+
 void add_commands(CLI::App& app, CommandLine& line) {
   auto* migrate = app.add_subcommand("migrate", "bring the database schema to this version");
   migrate->add_flag("--print", line.migrate_print, "print the schema as SQL and do nothing");
@@ -108,6 +136,7 @@ void add_commands(CLI::App& app, CommandLine& line) {
   auto* health = app.add_subcommand("healthcheck", "exit 0 when the hub on PORT is ready");
   health->add_option("url", line.health_url, "default: http://127.0.0.1:PORT/readyz");
   add_listen(app, line.listen);
+  add_keys(app, line.keys);
   for (auto* command : app.get_subcommands(nullptr)) command->fallthrough();
   app.require_subcommand(0, 1);
 }
@@ -116,6 +145,7 @@ Command command_of(const CLI::App& app) {
   if (app.got_subcommand("migrate")) return Command::migrate;
   if (app.got_subcommand("config")) return Command::config;
   if (app.got_subcommand("listen")) return Command::listen;
+  if (app.got_subcommand("keys")) return Command::keys;
   if (app.got_subcommand("version")) return Command::version;
   if (app.got_subcommand("healthcheck")) return Command::healthcheck;
   return Command::run;

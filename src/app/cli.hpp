@@ -3,11 +3,12 @@
 #include <string>
 #include <variant>
 
+#include "app/keys.hpp"
 #include "app/listen.hpp"
 
 namespace eventhub::app {
 
-enum class Command { run, migrate, config, listen, version, healthcheck };
+enum class Command { run, migrate, config, listen, keys, version, healthcheck };
 
 // What was asked for. `flags` are settings by option name, for load_config.
 struct CommandLine {
@@ -19,6 +20,7 @@ struct CommandLine {
   bool config_reference = false;
   std::string health_url;
   ListenOptions listen;
+  KeysOptions keys;
 };
 
 // The command line, or the exit code when it was answered already (--help, a mistake).

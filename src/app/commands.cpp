@@ -1,5 +1,5 @@
-// The commands of eventhubd. `run` goes on in app.cpp, `listen` in listen.cpp, `healthcheck` in
-// healthcheck.cpp.
+// The commands of eventhubd. `run` goes on in app.cpp, `listen` in listen.cpp, `keys` in keys.cpp,
+// `healthcheck` in healthcheck.cpp.
 #include <unistd.h>
 
 #include <iostream>
@@ -77,6 +77,11 @@ int listen_command(const CommandLine& line) {
   return listen(options);
 }
 
+int keys_command(const CommandLine& line) {
+  log::to_standard_error();  // what is printed is for a script
+  return run_keys(configured(line), line.keys);
+}
+
 int run(const CommandLine& line) {
   switch (line.command) {
     case Command::run:
@@ -87,6 +92,8 @@ int run(const CommandLine& line) {
       return config_command(line);
     case Command::listen:
       return listen_command(line);
+    case Command::keys:
+      return keys_command(line);
     case Command::healthcheck:
       return healthcheck_command(line);
     case Command::version:

@@ -56,6 +56,9 @@ Task<void> Hub::drain() {
   }
   server_watch_.stop();
   EVENTHUB_FAULT_POINT("drain.roles_ended");
+  keys_.stop();
+  const bool noted = co_await ended("keys", deadline);
+  all = all && noted;
   wakeups_.stop();
   const bool quiet = co_await ended("wakeups", deadline + Seconds{1});
   // It may be in the middle of a question, on a connection of a database that ends with us.

@@ -31,12 +31,14 @@ std::unique_ptr<store::Ingest> make_ingest(const Config& config, store::Context&
 }
 
 std::unique_ptr<http::Server> make_monitor(const Executor& executor, store::Context& shared,
-                                           api::Health& health, Metrics& metrics) {
+                                           store::Keys& keys, api::Health& health,
+                                           Metrics& metrics) {
   ServerConfig config = shared.config.server;
   if (config.metrics_port == 0) return nullptr;
   config.bind = config.metrics_bind;
   config.port = config.metrics_port;
-  return std::make_unique<http::Server>(executor, config, api::make_monitor_handler(shared, health),
+  return std::make_unique<http::Server>(executor, config,
+                                        api::make_monitor_handler(shared, keys, health),
                                         api::make_refusal(), metrics);
 }
 
@@ -60,6 +62,7 @@ Hub::Hub(Config config)
       wakeups_(database_, to_string(node_)),
       partitions_(database_),
       subscribers_(database_),
+      keys_(database_, wakeups_, clock_),
       shared_{context_.get_executor(),
               config_,
               clock_,
@@ -73,8 +76,9 @@ Hub::Hub(Config config)
       health_{.started = clock_.now()},
       server_watch_(shared_, health_.durability_lost),
       server_(context_.get_executor(), config_.server,
-              api::make_handler(shared_, ingest_.get(), health_), api::make_refusal(), metrics_),
-      monitor_(make_monitor(context_.get_executor(), shared_, health_, monitor_metrics_)),
+              api::make_handler(shared_, keys_, ingest_.get(), health_), api::make_refusal(),
+              metrics_),
+      monitor_(make_monitor(context_.get_executor(), shared_, keys_, health_, monitor_metrics_)),
       stopping_(context_.get_executor()),
       part_ended_(context_.get_executor()) {}
 
@@ -119,12 +123,37 @@ Task<void> Hub::prepare() {
   co_await partitions_.reload();
   if (partitions_.all().empty()) co_await partitions_.ensure(1);
   co_await subscribers_.refresh();
+  co_await keys_.refresh();
+  check_door();
   health_.migrated = true;
 }
 
+// Not to be found out by those who were not meant to come in.
+void Hub::check_door() const {
+  if (api::door(config_, *keys_.current()) != api::Door::refused) return;
+  throw std::runtime_error(
+      "others than this machine reach server.bind = " + config_.server.bind +
+      " and there is no API key: set EVENTHUB_ADMIN_KEY, make a key with eventhubd keys create, or "
+      "say --insecure");
+}
+
+void Hub::tell_door() const {
+  const api::Door door = api::door(config_, *keys_.current());
+  if (door == api::Door::open_to_this_machine) {
+    log::warn("there is no API key: every program on this machine may publish and manage",
+              {{"address", config_.server.bind}, {"make_one_with", "eventhubd keys create"}});
+  }
+  if (door == api::Door::open_to_all) {
+    log::warn("there is no API key, and server.insecure is set: everybody may publish and manage",
+              {{"address", config_.server.bind}, {"make_one_with", "eventhubd keys create"}});
+  }
+}
+
 void Hub::start() {
+  tell_door();
   start_part("wakeups", wakeups_.run());
   start_part("server_watch", server_watch_.run());
+  start_part("keys", keys_.run());
   if (ingest_) start_part("ingest", ingest_->run());
   for (const auto& role : roles_) start_part(std::string(role->name()), role->run());
   log::info("eventhubd started", {{"version", EVENTHUB_VERSION},

@@ -11,6 +11,7 @@
 #include "eventhub/http/server.hpp"
 #include "eventhub/store/context.hpp"
 #include "eventhub/store/ingest.hpp"
+#include "eventhub/store/keys.hpp"
 #include "eventhub/store/server_watch.hpp"
 
 namespace eventhub::app {
@@ -35,6 +36,8 @@ class Hub {
   void listen();
   Task<void> live();
   Task<void> prepare();
+  void check_door() const;
+  void tell_door() const;
   void start();
   void start_part(std::string name, Task<void> work);
   Task<void> run_part(Part& part, Task<void> work);
@@ -55,6 +58,7 @@ class Hub {
   store::Wakeups wakeups_;
   store::Partitions partitions_;
   store::Subscribers subscribers_;
+  store::Keys keys_;
   store::Context shared_;
   std::unique_ptr<store::Ingest> ingest_;
   api::Health health_;

@@ -82,14 +82,32 @@ Task<int> prepare_database(store::Database& database, const Config& config, cons
   }
 }
 
+void with_database(const Config& given, const DatabaseWork& work) {
+  Config config = given;
+  std::unique_ptr<store::EmbeddedPostgres> embedded;
+  if (config.embedded.enabled) {
+    embedded = store::EmbeddedPostgres::start(config.embedded);
+    config.database = embedded->connection(config.database);
+  }
+  Metrics metrics(1);
+  std::exception_ptr failure;
+  boost::asio::io_context context(1);
+  store::Database database(context.get_executor(), config.database, metrics);
+  const auto failed = [&failure](std::exception_ptr error) { failure = error; };
+  spawn(context.get_executor(), "command", work(database, config), failed);
+  context.run();
+  if (failure) std::rethrow_exception(failure);
+}
+
 namespace {
 
 struct MigrateRun {
   int applied = 0;
-  std::exception_ptr failure;
+  std::string place;
 };
 
 Task<void> migrate_into(store::Database& database, const Config& config, MigrateRun& run) {
+  run.place = describe(config.database);
   run.applied = co_await prepare_database(database, config);
 }
 
@@ -98,22 +116,12 @@ Task<void> migrate_into(store::Database& database, const Config& config, Migrate
 int run_migrate(const Config& given) {
   Config config = given;
   config.database.migrate = true;
-  std::unique_ptr<store::EmbeddedPostgres> embedded;
-  if (config.embedded.enabled) {
-    embedded = store::EmbeddedPostgres::start(config.embedded);
-    config.database = embedded->connection(config.database);
-  }
-  Metrics metrics(1);
   MigrateRun run;
-  boost::asio::io_context context(1);
-  store::Database database(context.get_executor(), config.database, metrics);
-  const auto failed = [&run](std::exception_ptr error) { run.failure = error; };
-  spawn(context.get_executor(), "migrate", migrate_into(database, config, run), failed);
-  context.run();
-  if (run.failure) std::rethrow_exception(run.failure);
-  std::cout << "schema " << config.database.schema << " at " << describe(config.database)
-            << " is at migration " << store::migrations().back().number << " (" << run.applied
-            << " applied)" << std::endl;
+  with_database(config, [&run](store::Database& database, const Config& used) {
+    return migrate_into(database, used, run);
+  });
+  std::cout << "schema " << config.database.schema << " at " << run.place << " is at migration "
+            << store::migrations().back().number << " (" << run.applied << " applied)" << std::endl;
   return 0;
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <string>
 
 #include "eventhub/core/async.hpp"
@@ -16,6 +17,12 @@ std::string describe(const DatabaseConfig& database);
 // how many migrations were applied. All references outlive the task.
 Task<int> prepare_database(store::Database& database, const Config& config,
                            const bool* stop = nullptr);
+
+// What a command does with the database; the configuration is that of the embedded one when it
+// runs.
+using DatabaseWork = std::function<Task<void>(store::Database& database, const Config& config)>;
+// Runs it to its end, with an embedded server of its own where that is configured.
+void with_database(const Config& config, const DatabaseWork& work);
 
 // `eventhubd migrate`: exit code.
 int run_migrate(const Config& config);

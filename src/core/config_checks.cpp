@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::array<std::string_view, 4> kRoles{"api", "fanout", "dispatcher", "cleanup"};
 constexpr int kSmallBatch = 100;
+constexpr std::size_t kAdminKeyMin = 32, kAdminKeyMax = 512;
 
 class Checker {
  public:
@@ -99,6 +100,19 @@ void check_ports(const Config& config, const Checker& check) {
   const ServerConfig& server = config.server;
   if (server.metrics_port != 0 && server.metrics_port == server.port)
     check.fail("server.metrics_port", "must be another port than server.port");
+  if (server.management_on_metrics_port && server.metrics_port == 0)
+    check.fail("server.management_on_metrics_port", "needs server.metrics_port");
+}
+
+// A key is sent as a word of a header.
+void check_admin_key(const Config& config, const Checker& check) {
+  const std::string& key = config.server.admin_key;
+  const auto word = [](char c) { return c > 0x20 && c < 0x7f; };
+  if (!key.empty() && (key.size() < kAdminKeyMin || key.size() > kAdminKeyMax ||
+                       !std::all_of(key.begin(), key.end(), word)))
+    check.fail("server.admin_key",
+               fmt::format("must be {} to {} printable ASCII characters without spaces",
+                           kAdminKeyMin, kAdminKeyMax));
 }
 
 // The dispatcher keeps the last of it, a second at most, for handing its shards over.
@@ -152,6 +166,7 @@ void check_config(const Config& config, const std::map<std::string, std::string>
   check_times(config, check);
   check_database(config, check);
   check_ports(config, check);
+  check_admin_key(config, check);
   for (const ConfigCheck& one : checks) {
     const std::string wrong = one.wrong(config);
     if (!wrong.empty()) check.fail(one.option, wrong);

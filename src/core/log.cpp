@@ -17,6 +17,7 @@ constexpr int kExitFlushMs = 500;
 
 std::atomic<Level> least{Level::info};
 std::atomic<Format> format{Format::json};
+std::atomic<int> descriptor{STDOUT_FILENO};
 
 std::string describe_loss(std::uint64_t lost) {
   return format_line(format.load(), SystemClock().now(), Level::warn, "log lines dropped",
@@ -26,11 +27,17 @@ std::string describe_loss(std::uint64_t lost) {
 // Made by the first line and never destroyed: others may log while the process exits.
 Sink& sink() {
   static Sink* const made = [] {
-    auto* const fresh = new Sink(STDOUT_FILENO, kBufferBytesMax, describe_loss);
+    auto* const fresh = new Sink(descriptor, kBufferBytesMax, describe_loss);
     static_cast<void>(std::atexit([] { flush(kExitFlushMs); }));
     return fresh;
   }();
   return *made;
+}
+
+void append(Level level, std::string_view message, std::initializer_list<Field> fields) {
+  const Format lines = format.load(std::memory_order_relaxed);
+  sink().append(format_line(lines, SystemClock().now(), level, message, fields),
+                level == Level::error);
 }
 
 }  // namespace
@@ -62,10 +69,20 @@ bool enabled(Level level) {
 }
 
 void write(Level level, std::string_view message, std::initializer_list<Field> fields) {
-  if (!enabled(level)) return;
-  const Format lines = format.load(std::memory_order_relaxed);
-  sink().append(format_line(lines, SystemClock().now(), level, message, fields),
-                level == Level::error);
+  if (enabled(level)) append(level, message, fields);
+}
+
+void audit(const Change& change) {
+  append(Level::info, "audit",
+         {{"action", change.action},
+          {"id", change.id},
+          {"what", change.what},
+          {"by", change.by},
+          {"from", change.from}});
+}
+
+void to_standard_error() {
+  descriptor = STDERR_FILENO;
 }
 
 std::uint64_t dropped() {

@@ -53,7 +53,9 @@ void add_process(std::vector<Option>& table) {
 void add_server(std::vector<Option>& table) {
   constexpr auto S = &C::server;
   using T = ServerConfig;
-  table.push_back({"server.bind", "", in<S, &T::bind>, 0, 0, "Address to listen on."});
+  table.push_back({"server.bind", "", in<S, &T::bind>, 0, 0,
+                   "Address to listen on: 0.0.0.0 or :: for every one. Others than this machine's "
+                   "own need an API key or server.insecure."});
   table.push_back({"server.port", "PORT", in<S, &T::port>, 0, 65'535,
                    "Port of the API, health and metrics. 0: the system chooses one."});
   table.push_back({"server.metrics_port", "", in<S, &T::metrics_port>, 0, 65'535,
@@ -61,6 +63,10 @@ void add_server(std::vector<Option>& table) {
                    "networks that shall not reach the API. 0: none."});
   table.push_back({"server.metrics_bind", "", in<S, &T::metrics_bind>, 0, 0,
                    "Address to listen on with metrics_port."});
+  table.push_back({"server.management_on_metrics_port", "", in<S, &T::management_on_metrics_port>,
+                   0, 0,
+                   "Management (everything that asks for the scopes read and admin) is served on "
+                   "metrics_port and no longer on port."});
   table.push_back({"server.connections_max", "", in<S, &T::connections_max>, 1, 1'000'000,
                    "Open HTTP connections; more are refused."});
   table.push_back({"server.connections_per_ip_max", "", in<S, &T::connections_per_ip_max>, 1,
@@ -85,6 +91,18 @@ void add_server(std::vector<Option>& table) {
                    "The first so many milliseconds of a body do not count for body_rate_min."});
   table.push_back({"server.idle_timeout_ms", "", in<S, &T::idle_timeout>, 1, kHour,
                    "A kept connection without a request is closed after so many milliseconds."});
+}
+
+void add_access(std::vector<Option>& table) {
+  constexpr auto S = &C::server;
+  using T = ServerConfig;
+  table.push_back({"server.admin_key", "EVENTHUB_ADMIN_KEY", in<S, &T::admin_key>, 0, 0,
+                   "An API key with the scope admin, for the first steps and for containers; at "
+                   "least 32 characters. Others are made with eventhubd keys create.",
+                   true, "none"});
+  table.push_back({"server.insecure", "", in<S, &T::insecure>, 0, 0,
+                   "Let everybody publish and manage while there is no API key, on any address "
+                   "(--insecure)."});
 }
 
 void add_database_place(std::vector<Option>& table) {
@@ -297,9 +315,9 @@ void add_log(std::vector<Option>& table) {
 
 std::vector<Option> make_table() {
   std::vector<Option> table;
-  for (auto* add : {add_process, add_server, add_database_place, add_database_use, add_embedded,
-                    add_ingest_and_fanout, add_dispatcher_limits, add_dispatcher_ownership,
-                    add_webhook, add_egress, add_cleanup, add_log})
+  for (auto* add : {add_process, add_server, add_access, add_database_place, add_database_use,
+                    add_embedded, add_ingest_and_fanout, add_dispatcher_limits,
+                    add_dispatcher_ownership, add_webhook, add_egress, add_cleanup, add_log})
     add(table);
   for (Option& option : table) {
     if (!option.env.empty()) continue;

@@ -1,9 +1,9 @@
 // Times as text: RFC 3339, for answers and parameters of the API.
 #include "eventhub/core/time_text.hpp"
 
-#include <fmt/format.h>
-
 #include <charconv>
+
+#include "core/log_format.hpp"
 
 namespace eventhub {
 namespace {
@@ -59,13 +59,9 @@ bool take_offset(std::string_view& text, std::chrono::minutes& out) {
 }  // namespace
 
 std::string format_time(Time time) {
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::year_month_day date{day};
-  const std::chrono::hh_mm_ss clock{std::chrono::floor<Millis>(time - day)};
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count(),
-                     clock.subseconds().count());
+  std::string text;
+  log::append_time(text, time);
+  return text;
 }
 
 std::optional<Time> parse_time(std::string_view text) {

@@ -1,8 +1,12 @@
-// 128-bit fingerprints for idempotency keys and requests: SHA-256 with one fetched algorithm and
-// one context for all calls of a thread. Called by src/api/events.cpp.
+// 128-bit fingerprints for idempotency keys and requests, digests of API keys: SHA-256 with one
+// fetched algorithm and one context for all calls of a thread. Called by src/api/events.cpp and
+// access.cpp.
 #include "eventhub/http/digest.hpp"
 
+#include <fmt/format.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 
 #include <algorithm>
 #include <memory>
@@ -40,6 +44,11 @@ class Sha256 {
   std::unique_ptr<EVP_MD_CTX, Free> context_;
 };
 
+Sha256& hasher() {
+  static thread_local Sha256 hash;
+  return hash;
+}
+
 // Big-endian, so that stored digests mean the same on every machine.
 std::array<std::uint8_t, 8> length_bytes(std::size_t size) {
   std::array<std::uint8_t, 8> out{};
@@ -50,7 +59,7 @@ std::array<std::uint8_t, 8> length_bytes(std::size_t size) {
 }  // namespace
 
 Uuid digest128(std::initializer_list<std::string_view> parts) {
-  static thread_local Sha256 hash;
+  Sha256& hash = hasher();
   hash.begin();
   for (const auto part : parts) {
     const auto length = length_bytes(part.size());
@@ -61,6 +70,27 @@ Uuid digest128(std::initializer_list<std::string_view> parts) {
   Uuid id;
   std::copy_n(digest.begin(), id.bytes.size(), id.bytes.begin());
   return id;
+}
+
+std::string random_token() {
+  std::array<unsigned char, 32> bytes{};
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
+    throw std::runtime_error("OpenSSL has no random bytes");
+  }
+  std::string token = "ehk_";
+  for (const unsigned char byte : bytes) token += fmt::format("{:02x}", byte);
+  return token;
+}
+
+Sha256Digest sha256(std::string_view bytes) {
+  Sha256& hash = hasher();
+  hash.begin();
+  hash.add(bytes.data(), bytes.size());
+  return hash.end();
+}
+
+bool equal_digests(const Sha256Digest& a, const Sha256Digest& b) {
+  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
 }  // namespace eventhub::http

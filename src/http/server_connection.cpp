@@ -15,14 +15,17 @@ constexpr std::size_t kChunkStaging = 8 << 10;  // room for chunks behind the he
 }  // namespace
 
 ServerConnection::ServerConnection(std::shared_ptr<ServerCore> core, tcp::socket peer_socket,
-                                   boost::asio::ip::address peer_address,
+                                   boost::asio::ip::address address_owner,
                                    std::string_view why_turned_away)
     : server(std::move(core)),
       socket(std::move(peer_socket)),
-      address(std::move(peer_address)),
+      address(std::move(address_owner)),
       turned_away(why_turned_away),
       parser_(server->limits()),
       limits_(server->limits()) {
+  boost::system::error_code gone;
+  const tcp::endpoint peer = socket.remote_endpoint(gone);
+  if (!gone) peer_ = peer.address().to_string();
   server->add(*this);
 }
 
@@ -107,6 +110,8 @@ Step ServerConnection::header_complete() {
   refused = gate(head, limits_);
   if (refused) return Step::refused;
   request.method = head.method;
+  request.peer = peer_;
+  request.key = nullptr;
   const std::size_t path_end = std::min(head.target.find('?'), head.target.size());
   request.path = head.target.substr(0, path_end);
   request.query = head.target.substr(std::min(path_end + 1, head.target.size()));

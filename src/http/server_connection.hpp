@@ -14,7 +14,7 @@ namespace eventhub::http {
 // One connection: everything of it that does not wait. The waiting is in server_session.cpp.
 struct ServerConnection {
   ServerConnection(std::shared_ptr<ServerCore> core, tcp::socket peer_socket,
-                   boost::asio::ip::address peer_address, std::string_view why_turned_away);
+                   boost::asio::ip::address address_owner, std::string_view why_turned_away);
   ~ServerConnection();
   ServerConnection(const ServerConnection&) = delete;
   ServerConnection& operator=(const ServerConnection&) = delete;
@@ -58,8 +58,8 @@ struct ServerConnection {
 
   std::shared_ptr<ServerCore> server;
   tcp::socket socket;
-  const boost::asio::ip::address address;
-  const std::string_view turned_away;  // why, or empty
+  const boost::asio::ip::address address;  // who it counts for
+  const std::string_view turned_away;      // why, or empty
   std::list<ServerConnection*>::iterator self;
 
   Request request;
@@ -91,6 +91,7 @@ struct ServerConnection {
   std::size_t body_bytes_ = 0;  // of `body_` that are received
   std::uint64_t charged_ = 0;
   std::string body_;
+  std::string peer_;
   std::string out_;
   std::string_view out_body_;
   std::size_t out_sent_ = 0;

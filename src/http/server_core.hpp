@@ -32,7 +32,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   Limits limits() const;
   Mono mono() const { return clock_.mono(); }
   std::string_view date();
-  Task<Response> handle(const Request& request) { return handler_(request); }
+  Task<Response> handle(Request& request) { return handler_(request); }
   // An answer that closes the connection; 503 gets a Retry-After.
   Response refuse(Refused why);
   void handler_failed(std::string_view what);

@@ -10,10 +10,11 @@
 namespace eventhub::store {
 namespace {
 
-constexpr std::array<std::string_view, 3> channels{"eventhub_events", "eventhub_messages",
-                                                   "eventhub_control"};
+constexpr std::array<std::string_view, kSignals> channels{"eventhub_events", "eventhub_messages",
+                                                          "eventhub_control", "eventhub_keys"};
 constexpr const char* listen_sql =
-    "LISTEN eventhub_events; LISTEN eventhub_messages; LISTEN eventhub_control";
+    "LISTEN eventhub_events; LISTEN eventhub_messages; LISTEN eventhub_control; "
+    "LISTEN eventhub_keys";
 const pg::Statement notify_channels{
     "notify", "SELECT pg_notify(channel, $2) FROM unnest($1::text[]) AS channel"};
 
@@ -25,7 +26,8 @@ constexpr Millis proof_of_life{30'000};  // a silent listener asks the server wh
 Wakeups::Wakeups(Database& database, std::string node)
     : database_(database),
       node_(std::move(node)),
-      local_{Wakeup(database.executor()), Wakeup(database.executor()), Wakeup(database.executor())},
+      local_{Wakeup(database.executor()), Wakeup(database.executor()), Wakeup(database.executor()),
+             Wakeup(database.executor())},
       publish_due_(database.executor()),
       listen_backoff_(backoff_min),
       publish_backoff_(backoff_min),
@@ -116,8 +118,8 @@ Task<void> Wakeups::publish() {
 Task<void> Wakeups::publish_loop() {
   while (!stopping_) {
     co_await publish_due_.wait(proof_of_life);
-    const std::array<bool, 3> due = std::exchange(due_, {});
-    if (stopping_ || due == std::array<bool, 3>{}) continue;
+    const std::array<bool, kSignals> due = std::exchange(due_, {});
+    if (stopping_ || due == std::array<bool, kSignals>{}) continue;
     Millis pause = between_notifies;
     try {
       co_await send(due);
@@ -133,7 +135,7 @@ Task<void> Wakeups::publish_loop() {
   }
 }
 
-Task<void> Wakeups::send(std::array<bool, 3> due) {
+Task<void> Wakeups::send(std::array<bool, kSignals> due) {
   if (!notifier_) {
     notifier_ = co_await database_.connect(Profile::general, publish_abort_);
     notifier_pid_ = notifier_->backend_pid();

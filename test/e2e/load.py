@@ -145,7 +145,7 @@ def post_many(hub, events, connections=16):
 
 
 def _post(link, body):
-    request = (b"POST /events HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\n"
+    request = (b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                b"Content-Length: %d\r\n\r\n" % len(body)) + body
     while True:
         link.sendall(request)

@@ -269,7 +269,8 @@ def test_a_request_that_is_half_here_at_sigterm_is_answered_truthfully(hub, data
     database.subscribe(sink.url("/a"))
     body = json.dumps(event(1)).encode()
     with socket.create_connection(("127.0.0.1", one.port), timeout=PATIENCE) as link:
-        link.sendall(b"POST /events HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\n"
+        link.sendall(b"POST /events HTTP/1.1\r\nHost: localhost\r\n"
+                     b"Content-Type: application/json\r\n"
                      b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % len(body))
         assert link.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"  # the header has been read
         link.sendall(body[:10])

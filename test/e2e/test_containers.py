@@ -12,6 +12,7 @@ from hub import BINARY, ROOT, Hub, clean_environment, wait_until
 
 HUBS = {"api-1": "api", "api-2": "api", "fanout": "fanout", "dispatcher": "dispatcher",
         "cleanup": "cleanup"}
+KEY = "the-key-of-somebody-who-read-env-example"
 REPLICAS = {"api-1": 1, "api-2": 1, "fanout": 1, "dispatcher": 4, "cleanup": 1}
 
 
@@ -33,8 +34,16 @@ def example():
 
 
 def substituted(value, variables):
-    """${NAME:-default} as compose does it."""
-    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda m: variables.get(m[1]) or m[2], str(value))
+    """${NAME:-default} and ${NAME:?what is wrong} as compose does it."""
+    def value_of(match):
+        assert variables.get(match[1]) or match[2] == "-", f"{match[1]}: {match[3]}"
+        return variables.get(match[1]) or match[3]
+    return re.sub(r"\$\{(\w+):([-?])([^}]*)\}", value_of, str(value))
+
+
+def needed():
+    """Variables that compose.yaml has no default for."""
+    return re.findall(r"\$\{(\w+):\?", read("compose.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +78,15 @@ def test_every_variable_is_a_setting(compose, known_names):
 
 def test_the_example_says_what_the_defaults_are(compose):
     defaults = dict(re.findall(r"\$\{(\w+):-([^}]*)\}", read("compose.yaml")))
-    assert defaults == example()
+    assert {**defaults, **dict.fromkeys(needed(), "")} == example()
+
+
+def test_the_key_has_no_default(compose):
+    """A key that everybody can read in this repository is none."""
+    assert needed() == ["EVENTHUB_ADMIN_KEY"] and example()["EVENTHUB_ADMIN_KEY"] == ""
+    for name in HUBS:
+        with pytest.raises(AssertionError, match="EVENTHUB_ADMIN_KEY: set it in .env"):
+            substituted(compose["services"][name]["environment"]["EVENTHUB_ADMIN_KEY"], example())
 
 
 def test_hubs_start_after_a_healthy_database(compose):
@@ -92,6 +109,7 @@ def test_prometheus_scrapes_every_role(compose):
 def test_the_image_runs_what_was_built_as_nobody_special():
     text = read("Dockerfile")
     assert re.search(r"^USER eventhub$", text, re.MULTILINE)
+    assert re.search(r"^ENV EVENTHUB_SERVER_BIND=0.0.0.0$", text, re.MULTILINE)
     assert 'ENTRYPOINT ["eventhubd"]' in text
     assert 'CMD ["eventhubd", "healthcheck"]' in text
     for source in re.findall(r"^COPY (?!--from)(\S+) ", text, re.MULTILINE):
@@ -119,7 +137,8 @@ def test_the_image_installs_the_libraries_that_the_binary_loads():
 @pytest.mark.parametrize("service", sorted(HUBS))
 def test_the_command_runs_with_its_environment(service, compose, database, hub):
     entry = compose["services"][service]
-    variables = {name: substituted(value, example())
+    chosen = {**example(), "EVENTHUB_ADMIN_KEY": KEY}
+    variables = {name: substituted(value, chosen)
                  for name, value in entry["environment"].items()}
     for name in ("DB_HOST", "DB_NAME", "DB_USER", "PORT"):
         variables.pop(name)  # where the test's database and port are instead
@@ -128,6 +147,11 @@ def test_the_command_runs_with_its_environment(service, compose, database, hub):
     check = [BINARY, *entry["healthcheck"]["test"][2:]]
     assert run_check(check, process) == 0
     assert process.request("GET", "/metrics").status == 200
+    event = b'{"event_type": "a", "payload": {}}'
+    kind = {"Content-Type": "application/json"}
+    answered = [process.request("POST", "/events", event, headers).status
+                for headers in (kind, {**kind, "Authorization": f"Bearer {KEY}"})]
+    assert answered == ([401, 202] if HUBS[service] == "api" else [404, 404])
     process.stop()
     assert run_check(check, process) == 1
 

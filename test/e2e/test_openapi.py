@@ -38,8 +38,11 @@ class Described:
         resolver = jsonschema.RefResolver("", self.spec)
         jsonschema.Draft202012Validator(schema, resolver=resolver).validate(value)
 
-    def __call__(self, method, template, status, body=None, query="", id=NOBODY, key=None):
+    def __call__(self, method, template, status, body=None, query="", id=NOBODY, key=None,
+                 token=None):
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        if token:
+            headers["Authorization"] = "Bearer " + token
         if key:
             headers["Idempotency-Key"] = key
         data = None if body is None else json.dumps(body).encode()
@@ -105,6 +108,7 @@ def test_every_answer_is_described(hub, database, sink):
     walk_subscribers(ask, sink)
     walk_messages(ask, sink)
     walk_dead_letters(ask, database)
+    walk_keys(ask)
     for path in ("/health", "/livez", "/readyz", "/metrics", "/openapi.json"):
         ask("GET", path, 200)
     missing = {(method, path) for method, path in ask.operations()} - {
@@ -178,6 +182,22 @@ def walk_dead_letters(ask, database):
     ask("POST", "/dlq/{id}/retry", 409, id=letter["id"])
     database.rows("UPDATE dead_letter_queue SET payload = NULL")
     ask("DELETE", "/dlq/{id}", 202, id=letter["id"])
+
+
+def walk_keys(ask):
+    """The last walk: from now on every request needs a key."""
+    ask("POST", "/keys", 400, {"name": "x"})
+    admin = ask("POST", "/keys", 201, {"name": "ops", "scopes": ["admin"]})["token"]
+    few = ask("POST", "/keys", 201, {"name": "few", "scopes": ["read"], "rate": 0.1, "burst": 1},
+              token=admin)
+    ask("POST", "/keys", 409, {"name": "few", "scopes": ["read"]}, token=admin)
+    ask("GET", "/keys", 401)
+    ask("GET", "/dlq", 200, token=few["token"])
+    ask("GET", "/dlq", 429, token=few["token"])
+    ask("GET", "/keys", 403, token=few["token"])
+    assert len(ask("GET", "/keys", 200, token=admin)["data"]) == 2
+    ask("DELETE", "/keys/{id}", 404, token=admin)
+    ask("DELETE", "/keys/{id}", 204, id=few["id"], token=admin)
 
 
 @pytest.mark.parametrize("path", ["/subscribers", "/events", "/messages", "/dlq", "/dlq/export"])

@@ -6,10 +6,12 @@ import subprocess
 
 import pytest
 
-from hub import ROOT, clean_environment, wait_until
+from hub import BINARY, ROOT, clean_environment, wait_until
 from sink import Answer
 
-NOT_RUN = ("scripts/demo", "build/release/eventhubd --embedded", "docker compose")
+NOT_RUN = ("scripts/demo", "build/release/eventhubd --embedded", 'echo "EVENTHUB_ADMIN_KEY=')
+PATH = f"{os.path.dirname(BINARY)}:{os.environ['PATH']}"  # it is eventhubd there
+ADMIN = "an-admin-key-for-the-tests-0123456789"
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
@@ -36,11 +38,11 @@ def rows(first_cell):
 
 
 def run(command, database, port=3000, ok=True):
-    """A shell command as it is printed, with the hub on another port."""
+    """Shell commands as they are printed, with the hub on another port."""
     command = command.replace("localhost:3000", f"localhost:{port}")
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], capture_output=True,
                           text=True, timeout=60, check=False,
-                          env=clean_environment(database.environment()))
+                          env=clean_environment({**database.environment(), "PATH": PATH}))
     assert not ok or done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout
 
@@ -74,6 +76,22 @@ def test_the_subscriber_and_the_event_of_the_readme_meet(hub, database, sink):
     for cell, *_ in rows("header"):
         for name in re.findall(r"`([^`]+)`", cell):
             assert name == "traceparent" or name.lower() in delivery.headers, name
+
+
+def test_the_commands_about_keys(hub, database):
+    one = hub(env={"EVENTHUB_ADMIN_KEY": ADMIN})
+    create, post, listing, revoke = re.split(r"\n(?! )", blocks("sh", "keys create")[0].strip())
+    key = run(create + "\necho $KEY", database).strip()
+    event = post.replace("$KEY", key)
+    assert run(post, database, one.port).startswith("HTTP/1.1 401")
+    wait_until(lambda: run(event, database, one.port).startswith("HTTP/1.1 202"), 2)
+    assert re.search(r"shop-1 +shop +publish", run(listing, database))
+    run(revoke, database)
+    wait_until(lambda: run(event, database, one.port).startswith("HTTP/1.1 401"), 2)
+    body = re.search(r"`(\{\"name\": \"shop-1\".*?\})`", readme())[1]
+    answer = one.request("POST", "/keys", body, {"Content-Type": "application/json",
+                                                 "Authorization": f"Bearer {ADMIN}"})
+    assert answer.status == 201 and set(json.loads(body)) < set(answer.json())
 
 
 def test_the_members_of_the_table_are_those_of_an_event(hub):
@@ -185,6 +203,6 @@ def test_the_defaults_of_a_subscriber(hub, database, sink):
 @pytest.mark.parametrize("language", ["sh", "sql"])
 def test_every_block_is_run_here_or_known(language):
     tested = ("INSERT INTO subscribers", "curl -i -X POST", "retry_dead_letter", "/metrics",
-              "readyz", "FROM nodes", "/subscribers")
+              "readyz", "FROM nodes", "/subscribers", "keys create")
     for block in blocks(language):
         assert block.startswith(NOT_RUN) or any(word in block for word in tested), block

@@ -21,7 +21,7 @@ import sys
 import tempfile
 
 FIGURES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "figures.txt")
-PATHS = ("parse", "accept", "fanout", "delivery")
+PATHS = ("parse", "access", "accept", "fanout", "delivery")
 # OpenSSL's hashing apart: it would be half of some sums and hide what happens in the rest.
 COLUMNS = {"allocations": ("allocations",), "instructions": ("instructions", "openssl")}
 ALL = ("allocations", "instructions", "openssl")

@@ -29,8 +29,9 @@ struct Named {
   std::string_view name;
   std::unique_ptr<Path> (*make)();
 };
-constexpr std::array kPaths{Named{"parse", make_parse}, Named{"accept", make_accept},
-                            Named{"fanout", make_fanout}, Named{"delivery", make_delivery}};
+constexpr std::array kPaths{Named{"parse", make_parse}, Named{"access", make_access},
+                            Named{"accept", make_accept}, Named{"fanout", make_fanout},
+                            Named{"delivery", make_delivery}};
 
 void measure(const Named& named) {
   const auto path = named.make();
@@ -55,7 +56,7 @@ int run(std::string_view wanted) {
     measure(named);
     return 0;
   }
-  std::fprintf(stderr, "usage: eventhub_guard parse|accept|fanout|delivery\n");
+  std::fprintf(stderr, "usage: eventhub_guard parse|access|accept|fanout|delivery\n");
   return 2;
 }
 

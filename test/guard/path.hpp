@@ -22,6 +22,8 @@ class Path {
 // A request's bytes to a checked event: connection buffer, parser, gate, route, headers, JSON walk,
 // digests of its idempotency key. Without the socket's calls and the coroutines.
 std::unique_ptr<Path> make_parse();
+// Whose request it is: the API key by its digest, its scope.
+std::unique_ptr<Path> make_access();
 // An event to its 202: the queue, the parameter arrays of the batch's INSERT, the results, the
 // resumption of the callers, the answer as bytes. Without the statement itself.
 std::unique_ptr<Path> make_accept();

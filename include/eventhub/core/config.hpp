@@ -16,10 +16,13 @@
 namespace eventhub {
 
 struct ServerConfig {
-  std::string bind = "0.0.0.0";
+  std::string bind = "127.0.0.1";
   std::uint16_t port = 3000;
   std::string metrics_bind = "127.0.0.1";
-  std::uint16_t metrics_port = 0;  // 0: health and metrics only on `port`
+  std::uint16_t metrics_port = 0;           // 0: health and metrics only on `port`
+  bool management_on_metrics_port = false;  // and not on `port`
+  std::string admin_key;  // EVENTHUB_ADMIN_KEY: a key besides those of the table api_keys
+  bool insecure = false;  // serve everybody while there is no key
   int connections_max = 4096;
   int connections_per_ip_max = 256;
   std::int64_t body_bytes_max = 1 << 20;

@@ -37,6 +37,16 @@ std::string_view to_string(Level level);
 void configure(Level level, Format format, std::size_t buffer_bytes_max);
 bool enabled(Level level);
 void write(Level level, std::string_view message, std::initializer_list<Field> fields);
+// A change that somebody made: a line "audit" of level info, whatever log.level is. `id` and `what`
+// tell of the thing that was changed, `by` and `from` who did it and where he sits.
+struct Change {
+  std::string_view action;  // "key.create"
+  std::string_view id, what;
+  std::string_view by, from;
+};
+void audit(const Change& change);
+// Standard error instead of standard output, for commands that print. Before configure().
+void to_standard_error();
 // Lines lost because the reader of stdout did not keep up.
 std::uint64_t dropped();
 // Writes what is buffered, waiting at most `limit_ms`. At exit.

@@ -9,6 +9,10 @@
 #include "eventhub/core/config.hpp"
 #include "eventhub/core/metrics.hpp"
 
+namespace eventhub {
+struct ApiKey;
+}
+
 namespace eventhub::http {
 
 // A request that passed the gate (src/http/gate.cpp): one Host, no smuggling, within all limits.
@@ -19,6 +23,9 @@ struct Request {
   std::string_view query;  // after '?', may be empty
   std::string_view body;
   std::vector<std::pair<std::string_view, std::string_view>> headers;
+  std::string_view peer;  // the client's address
+  // Set by the handler's check of who is calling (src/api/access.cpp); nullptr: nobody was asked.
+  const ApiKey* key = nullptr;
 
   // First value of a header, case-insensitive; nullptr data when absent.
   std::string_view header(std::string_view name) const;
@@ -33,7 +40,7 @@ struct Response {
   bool close = false;
 };
 
-using Handler = std::function<Task<Response>(const Request&)>;
+using Handler = std::function<Task<Response>(Request&)>;
 // Builds the answer for a request that is refused before routing (400, 408, 413, 414, 417, 431,
 // 501, 503).
 using Refusal = std::function<Response(int status, std::string_view detail)>;

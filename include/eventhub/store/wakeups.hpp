@@ -9,7 +9,9 @@
 
 namespace eventhub::store {
 
-enum class Signal { events, messages, control };  // for fan-out, dispatchers, everyone
+// For the fan-out, dispatchers, all dispatchers about shards, every process about API keys.
+enum class Signal { events, messages, control, keys };
+inline constexpr std::size_t kSignals = 4;
 
 // "There may be work", inside the process at once and to other processes by NOTIFY: at most one per
 // channel per 10 ms, from a connection of its own, and only when another live node has the role. A
@@ -32,15 +34,15 @@ class Wakeups {
   Task<void> listen_on_new_connection();
   Task<void> publish();
   Task<void> publish_loop();
-  Task<void> send(std::array<bool, 3> due);
+  Task<void> send(std::array<bool, kSignals> due);
   void heard(const pg::Notification& notification);
   void wake_all();
 
   Database& database_;
   std::string node_;
-  std::array<Wakeup, 3> local_;
-  std::array<bool, 3> remote_{true, true, true};
-  std::array<bool, 3> due_{};
+  std::array<Wakeup, kSignals> local_;
+  std::array<bool, kSignals> remote_{true, true, true, true};
+  std::array<bool, kSignals> due_{};
   Wakeup publish_due_;
   pg::ConnectionPtr listener_, notifier_;
   int notifier_pid_ = 0;

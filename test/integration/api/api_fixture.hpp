@@ -29,9 +29,10 @@ struct ApiFixture : IngestFixture {
         }) {
     health.started = clock.now();
     health.migrated = true;
+    run(io, keys.refresh());
     store::Ingest* ingest = with_ingest ? &started() : nullptr;
-    server.emplace(executor_of(io), config.server, api::make_handler(context, ingest, health),
-                   api::make_refusal(), metrics);
+    server.emplace(executor_of(io), config.server,
+                   api::make_handler(context, keys, ingest, health), api::make_refusal(), metrics);
     port = server->listen();
     spawn(executor_of(io), "server", serve(*server, &running));
   }
@@ -78,8 +79,8 @@ struct ApiFixture : IngestFixture {
 
   static std::string request_text(const std::string& method, const std::string& target,
                                   const std::string& headers, const std::string& body) {
-    return method + " " + target + " HTTP/1.1\r\nHost: hub\r\nConnection: close\r\n" + headers +
-           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+    return method + " " + target + " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n" +
+           headers + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   }
   Answer send(const std::string& method, const std::string& target, const std::string& headers = {},
               const std::string& body = {}) {
@@ -90,6 +91,7 @@ struct ApiFixture : IngestFixture {
     return send("POST", "/events", "Content-Type: application/json\r\n" + headers, body);
   }
 
+  store::Keys keys{database, wakeups, clock};
   api::Health health{};
   std::optional<http::Server> server;
   std::uint16_t port = 0;

@@ -1,6 +1,8 @@
 // Which requests find a handler, and the shape of every answer.
 #include "api/routes.hpp"
 
+#include <map>
+
 #include "api/respond.hpp"
 #include "support/catch.hpp"
 
@@ -11,10 +13,62 @@ bool well_formed(const http::Response& response) {
   return !validate_json(response.body, 8).has_value();
 }
 
-TEST_CASE("the port for monitors has no events") {
-  CHECK(find_route("POST", "/events", monitor_routes()).refusal == 404);
-  for (const char* path : {"/health", "/livez", "/readyz", "/metrics"}) {
-    CHECK(find_route("GET", path, monitor_routes()).route != nullptr);
+TEST_CASE("the port for monitors has no events, and management only when it is meant to") {
+  constexpr Serves kMonitor{.events = false, .management = false};
+  constexpr Serves kManagement{.events = false, .management = true};
+  constexpr Serves kEvents{.events = true, .management = false};
+  for (const Serves serves : {kMonitor, kManagement, kEvents}) {
+    for (const char* path : {"/health", "/livez", "/readyz", "/metrics", "/openapi.json"}) {
+      CHECK(find_route("GET", path, serves).route != nullptr);
+    }
+    CHECK(find_route("POST", "/events", serves).refusal == (serves.events ? 0 : 404));
+    CHECK(find_route("GET", "/dlq", serves).refusal == (serves.management ? 0 : 404));
+  }
+}
+
+TEST_CASE("every route says what a key must allow") {
+  std::map<std::string, Scope> scopes;
+  for (const Route& route : routes()) {
+    scopes[std::string(route.method) + " " + std::string(route.path)] = route.scope;
+  }
+  CHECK(scopes == std::map<std::string, Scope>{
+                      {"POST /events", Scope::publish},
+                      {"GET /health", Scope::none},
+                      {"GET /livez", Scope::none},
+                      {"GET /readyz", Scope::none},
+                      {"GET /metrics", Scope::none},
+                      {"GET /openapi.json", Scope::none},
+                      {"GET /keys", Scope::admin},
+                      {"POST /keys", Scope::admin},
+                      {"DELETE /keys/{id}", Scope::admin},
+                      {"GET /subscribers", Scope::read},
+                      {"POST /subscribers", Scope::admin},
+                      {"GET /subscribers/{id}", Scope::read},
+                      {"PATCH /subscribers/{id}", Scope::admin},
+                      {"DELETE /subscribers/{id}", Scope::admin},
+                      {"POST /subscribers/{id}/pause", Scope::admin},
+                      {"POST /subscribers/{id}/resume", Scope::admin},
+                      {"POST /subscribers/{id}/test", Scope::admin},
+                      {"GET /events", Scope::read},
+                      {"GET /events/{id}", Scope::read},
+                      {"GET /messages", Scope::read},
+                      {"GET /messages/{id}", Scope::read},
+                      {"POST /messages/{id}/retry", Scope::admin},
+                      {"GET /dlq", Scope::read},
+                      {"POST /dlq/retry", Scope::admin},
+                      {"GET /dlq/export", Scope::read},
+                      {"GET /dlq/{id}", Scope::read},
+                      {"DELETE /dlq/{id}", Scope::admin},
+                      {"POST /dlq/{id}/retry", Scope::admin},
+                  });
+}
+
+TEST_CASE("a segment in braces stands for any one") {
+  CHECK(find_route("DELETE", "/keys/x").label == "/keys/{id}");
+  CHECK(find_route("DELETE", "/keys/%7e").route != nullptr);
+  for (const char* path : {"/keys/", "/keys//", "/keys/x/", "/keys/x/y", "/keysx/x", "/keys"}) {
+    INFO(path);
+    CHECK(find_route("DELETE", path).route == nullptr);
   }
 }
 
@@ -55,20 +109,6 @@ TEST_CASE("a segment of the path may be an id, and the metric's label does not r
   }
 }
 
-TEST_CASE("reading asks for less than changing, and monitors need nothing") {
-  for (const Route& route : routes()) {
-    INFO(route.method << ' ' << route.path);
-    const bool monitor = find_route(route.method, route.path, monitor_routes()).route != nullptr ||
-                         route.path == "/openapi.json";
-    const bool event = route.method == "POST" && route.path.starts_with("/events");
-    const auto wanted = monitor                 ? Scope::none
-                        : event                 ? Scope::publish
-                        : route.method == "GET" ? Scope::read
-                                                : Scope::admin;
-    CHECK(route.scope == wanted);
-  }
-}
-
 TEST_CASE("a fault of the database is for later, another one is ours") {
   const auto status = [](std::string state, bool lost, bool unknown) {
     const auto response = database_fault(pg::Error("x", std::move(state), lost, unknown));
@@ -100,7 +140,7 @@ TEST_CASE("problems are RFC 9457 with the first hub's error member") {
   CHECK(page(rows, "c").body == R"({"data":[{"a":1},{}],"next_cursor":"c"})");
   CHECK(page({}, std::nullopt).body == R"({"data":[],"next_cursor":null})");
   for (const int status :
-       {400, 404, 405, 408, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 505}) {
+       {400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 505}) {
     const auto response = make_refusal()(status, "a \"detail\"\n");
     CHECK(response.status == status);
     CHECK(well_formed(response));
@@ -109,6 +149,28 @@ TEST_CASE("problems are RFC 9457 with the first hub's error member") {
     CHECK((response.headers.find("Retry-After: 1\r\n") != std::string::npos) == (status == 503));
   }
   CHECK(method_not_allowed("POST").headers.find("Allow: POST\r\n") != std::string::npos);
+}
+
+TEST_CASE("401 says what to send, 403 what the key lacks") {
+  const auto missing = unauthorized(Credentials::missing);
+  CHECK(missing.status == 401);
+  CHECK(missing.content_type == "application/problem+json");
+  CHECK(missing.body == R"({"type":"about:blank","title":"Unauthorized","status":401,)"
+                        R"("detail":"an API key is needed: Authorization: Bearer KEY",)"
+                        R"("error":"an API key is needed: Authorization: Bearer KEY"})");
+  CHECK(missing.headers.find("WWW-Authenticate: Bearer realm=\"eventhub\"\r\n") !=
+        std::string::npos);
+  const auto wrong = unauthorized(Credentials::wrong);
+  CHECK(wrong.status == 401);
+  CHECK(wrong.headers.find("WWW-Authenticate: Bearer realm=\"eventhub\", "
+                           "error=\"invalid_token\"\r\n") != std::string::npos);
+  const auto lacking = forbidden(Scope::publish);
+  CHECK(lacking.status == 403);
+  CHECK(lacking.body == R"({"type":"about:blank","title":"Forbidden","status":403,)"
+                        R"("detail":"this API key lacks the scope publish",)"
+                        R"("error":"this API key lacks the scope publish"})");
+  CHECK(lacking.headers.find("error=\"insufficient_scope\", scope=\"publish\"\r\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("each outcome of an event has its status") {

@@ -309,3 +309,20 @@ TEST_CASE("generated files are fresh", "[config][generated]") {
   check_generated("config/eventhub.toml", default_config_file());
   check_generated("docs/configuration.md", configuration_reference());
 }
+
+TEST_CASE("access: settings that need each other, and a key that can be sent", "[config]") {
+  using Catch::Matchers::Contains;
+  CHECK_THAT(
+      refusal("[server]\nmanagement_on_metrics_port = true\n"),
+      Contains("server.management_on_metrics_port") && Contains("needs server.metrics_port"));
+  const std::string key(32, 'k');
+  CHECK(load("", {{"EVENTHUB_ADMIN_KEY", key}}).config.server.admin_key == key);
+  for (const std::string& bad :
+       {key.substr(1), key + " ", key + "\xc3\xa4", std::string(513, 'k')}) {
+    const std::string said = refusal("", {{"EVENTHUB_ADMIN_KEY", bad}});
+    CHECK_THAT(said, Contains("server.admin_key"));
+    CHECK_THAT(said, !Contains(bad));
+  }
+  CHECK_THAT(refusal("", {}, {{"server.admin_key", key}}), Contains("refused"));
+  CHECK(load("").config.server.bind == "127.0.0.1");
+}
