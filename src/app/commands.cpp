@@ -65,7 +65,8 @@ int migrate_command(const CommandLine& line) {
 int healthcheck_command(const CommandLine& line) {
   if (!line.health_url.empty()) return healthcheck(line.health_url);
   const Config config = configured(line);
-  return healthcheck("http://127.0.0.1:" + std::to_string(config.server.port) + "/readyz");
+  const std::string scheme = config.server.tls_certificate_file.empty() ? "http" : "https";
+  return healthcheck(scheme + "://127.0.0.1:" + std::to_string(config.server.port) + "/readyz");
 }
 
 int listen_command(const CommandLine& line) {

@@ -7,6 +7,7 @@
 
 #include "eventhub/http/client.hpp"
 #include "eventhub/http/egress.hpp"
+#include "eventhub/http/server.hpp"
 #include "eventhub/pg/connection.hpp"
 
 namespace eventhub::app {
@@ -49,6 +50,13 @@ std::string wrong_ca_file(const Config& config) {
   return complaint("egress.ca_file", [&] { http::check_ca_file(config.egress); });
 }
 
+// Both files are read together; the complaint is about the one that is wrong.
+std::string wrong_tls(std::string_view option, const Config& config) {
+  if (config.server.tls_certificate_file.empty() || config.server.tls_key_file.empty()) return {};
+  const std::string wrong = complaint(option, [&] { http::check_server_tls(config.server); });
+  return wrong.starts_with("server.tls_") ? "" : wrong;  // of the other one
+}
+
 }  // namespace
 
 std::vector<ConfigCheck> config_checks() {
@@ -60,6 +68,10 @@ std::vector<ConfigCheck> config_checks() {
       {"webhook.dns_servers", wrong_dns_servers},
       {"egress.allow_cidrs", wrong_ranges},
       {"egress.ca_file", wrong_ca_file},
+      {"server.tls_certificate_file",
+       [](const Config& config) { return wrong_tls("server.tls_certificate_file", config); }},
+      {"server.tls_key_file",
+       [](const Config& config) { return wrong_tls("server.tls_key_file", config); }},
   };
 }
 

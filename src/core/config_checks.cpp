@@ -104,6 +104,13 @@ void check_ports(const Config& config, const Checker& check) {
     check.fail("server.management_on_metrics_port", "needs server.metrics_port");
 }
 
+void check_tls(const Config& config, const Checker& check) {
+  const bool certificate = !config.server.tls_certificate_file.empty();
+  const bool key = !config.server.tls_key_file.empty();
+  if (certificate && !key) check.fail("server.tls_certificate_file", "needs server.tls_key_file");
+  if (key && !certificate) check.fail("server.tls_key_file", "needs server.tls_certificate_file");
+}
+
 // A key is sent as a word of a header.
 void check_admin_key(const Config& config, const Checker& check) {
   const std::string& key = config.server.admin_key;
@@ -167,6 +174,7 @@ void check_config(const Config& config, const std::map<std::string, std::string>
   check_database(config, check);
   check_ports(config, check);
   check_admin_key(config, check);
+  check_tls(config, check);
   for (const ConfigCheck& one : checks) {
     const std::string wrong = one.wrong(config);
     if (!wrong.empty()) check.fail(one.option, wrong);

@@ -100,6 +100,13 @@ void add_access(std::vector<Option>& table) {
                    "An API key with the scope admin, for the first steps and for containers; at "
                    "least 32 characters. Others are made with eventhubd keys create.",
                    true, "none"});
+  table.push_back({"server.tls_certificate_file", "", in<S, &T::tls_certificate_file>, 0, 0,
+                   "PEM file with the certificate of the hub's ports, and those that lead to its "
+                   "authority: they speak TLS (1.2 and newer) and nothing else. A new file is "
+                   "taken without a restart.",
+                   false, "none: plain HTTP"});
+  table.push_back({"server.tls_key_file", "", in<S, &T::tls_key_file>, 0, 0,
+                   "PEM file with its private key, without a password.", false, "none"});
   table.push_back({"server.insecure", "", in<S, &T::insecure>, 0, 0,
                    "Let everybody publish and manage while there is no API key, on any address "
                    "(--insecure)."});

@@ -9,6 +9,7 @@
 #include "eventhub/core/log.hpp"
 #include "http/server_core.hpp"
 #include "http/server_session.hpp"
+#include "http/server_tls.hpp"
 
 namespace eventhub::http {
 namespace {
@@ -102,6 +103,7 @@ void ServerCore::open(tcp::socket socket) {
   const asio::ip::address owner = owner_of(peer.address());
   auto connection = std::make_shared<ServerConnection>(shared_from_this(), std::move(socket), owner,
                                                        reason_to_turn_away(owner));
+  if (tls_) connection->tls = tls_->make(connection->socket, mono());
   spawn(executor_, "http connection", serve(std::move(connection)));
 }
 

@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <boost/asio/error.hpp>
+#include <boost/asio/ssl/error.hpp>
+
+#include "http/tls.hpp"
 
 namespace eventhub::http {
 namespace {
@@ -73,6 +76,11 @@ void ServerConnection::cancel() {
 Step ServerConnection::refuse(int status, std::string_view detail) {
   refused = {status, detail};
   return Step::refused;
+}
+
+void ServerConnection::begin_handshake() {
+  idle_ = true;
+  set_deadline(server->config().header_timeout);
 }
 
 bool ServerConnection::begin_request() {
@@ -201,7 +209,10 @@ Step ServerConnection::received(boost::system::error_code error, std::size_t byt
   const bool started = !idle_ && (body_mode_ != BodyMode::none || !input_.pending().empty());
   if (!started) return Step::gone;
   if (expired_) return refuse(408, "the request did not arrive in time");
-  if (error == boost::asio::error::eof) return refuse(400, "the request ended early");
+  // Without TLS's own word of the end it may be somebody else's doing; the request is short anyway.
+  if (error == boost::asio::error::eof || error == boost::asio::ssl::error::stream_truncated) {
+    return refuse(400, "the request ended early");
+  }
   return Step::gone;
 }
 

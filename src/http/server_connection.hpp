@@ -9,7 +9,14 @@
 #include "http/server_parser.hpp"
 #include "http/server_response.hpp"
 
+namespace boost::asio::ssl {
+template <class NextLayer>
+class stream;
+}
+
 namespace eventhub::http {
+
+using TlsStream = boost::asio::ssl::stream<boost::asio::ip::tcp::socket&>;
 
 // One connection: everything of it that does not wait. The waiting is in server_session.cpp.
 struct ServerConnection {
@@ -30,6 +37,8 @@ struct ServerConnection {
   void expire_if_late(Mono now);
   void stop_if_idle();
 
+  // Before the first request, with TLS: nothing of a request is here while hands are shaken.
+  void begin_handshake();
   // Reading, step by step. Each returns `more` for "read into that space and call received()".
   // False when there is nothing to wait for: the server stops, and nothing of a request is here.
   bool begin_request();
@@ -58,6 +67,7 @@ struct ServerConnection {
 
   std::shared_ptr<ServerCore> server;
   tcp::socket socket;
+  std::unique_ptr<TlsStream> tls;          // nullptr: plain HTTP
   const boost::asio::ip::address address;  // who it counts for
   const std::string_view turned_away;      // why, or empty
   std::list<ServerConnection*>::iterator self;

@@ -39,8 +39,10 @@ std::array<boost::asio::const_buffer, 2> ServerConnection::unwritten() const {
           boost::asio::const_buffer(out_body_.data() + body, out_body_.size() - body)};
 }
 
-// Nearly every answer fits into the socket's buffer: one system call, no waiting.
+// Nearly every answer fits into the socket's buffer: one system call, no waiting. TLS cannot stop
+// half-way and go on later, so it waits.
 bool ServerConnection::write_now() {
+  if (tls != nullptr) return false;
   boost::system::error_code error;
   const std::size_t bytes = socket.write_some(unwritten(), error);
   if (error == boost::asio::error::would_block) return false;

@@ -6,6 +6,7 @@
 
 #include "eventhub/core/log.hpp"
 #include "http/server_connection.hpp"
+#include "http/server_tls.hpp"
 
 namespace eventhub::http {
 namespace {
@@ -29,8 +30,11 @@ ServerCore::ServerCore(Executor executor, const ServerConfig& config, Handler ha
       refusal_(std::move(refusal)),
       metrics_(&metrics),
       acceptor_(executor),
+      tls_(config.tls_certificate_file.empty() ? nullptr : std::make_unique<ServerTls>(config)),
       scan_timer_(executor),
       closed_(executor) {}
+
+ServerCore::~ServerCore() = default;
 
 void ServerCore::add(ServerConnection& connection) {
   connection.self = connections_.insert(connections_.end(), &connection);

@@ -13,6 +13,7 @@
 namespace eventhub::http {
 
 struct ServerConnection;
+class ServerTls;
 using tcp = boost::asio::ip::tcp;
 
 // What the connections of one server share: limits, counts, the list that the deadline scan walks.
@@ -21,6 +22,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
  public:
   ServerCore(Executor executor, const ServerConfig& config, Handler handler, Refusal refusal,
              Metrics& metrics);
+  ~ServerCore();
 
   std::uint16_t listen();
   static Task<void> run(std::shared_ptr<ServerCore> server);
@@ -62,6 +64,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   Metrics* metrics_;  // nullptr once abandoned
   SystemClock clock_;
   tcp::acceptor acceptor_;
+  std::unique_ptr<ServerTls> tls_;  // nullptr: plain HTTP
   boost::asio::steady_timer scan_timer_;
   bool scanning_ = false;
   Wakeup closed_;  // a connection closed, or stop()

@@ -4,7 +4,10 @@
 #include "http/server_session.hpp"
 
 #include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
+#include "eventhub/core/log.hpp"
 
 namespace eventhub::http {
 namespace {
@@ -14,10 +17,36 @@ constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
 constexpr Millis kLinger{1'000};
 constexpr std::size_t kLingerBytes = 64 << 10;
 
+using Transferred = void(boost::system::error_code, std::size_t);
+
+// Through TLS where the connection has it; the socket itself otherwise, as if there were no TLS.
+auto read_some(ServerConnection& c, std::span<char> space) {
+  const auto start = [&c](auto handler, asio::mutable_buffer buffer) {
+    if (c.tls) {
+      c.tls->async_read_some(buffer, std::move(handler));
+    } else {
+      c.socket.async_read_some(buffer, std::move(handler));
+    }
+  };
+  return asio::async_initiate<decltype(as_tuple), Transferred>(
+      start, as_tuple, asio::buffer(space.data(), space.size()));
+}
+
+auto write_some(ServerConnection& c) {
+  const auto start = [&c](auto handler, const auto& buffers) {
+    if (c.tls) {
+      c.tls->async_write_some(buffers, std::move(handler));
+    } else {
+      c.socket.async_write_some(buffers, std::move(handler));
+    }
+  };
+  return asio::async_initiate<decltype(as_tuple), Transferred>(start, as_tuple, c.unwritten());
+}
+
 Task<void> write_rest(ServerConnection& c) {
   c.set_deadline(c.server->config().body_timeout);
   for (bool written = false; !written;) {
-    const auto [error, bytes] = co_await c.socket.async_write_some(c.unwritten(), as_tuple);
+    const auto [error, bytes] = co_await write_some(c);
     written = c.written(error, bytes);
   }
 }
@@ -27,8 +56,7 @@ Task<Step> read_header(ServerConnection& c) {
   Step step = c.parse_header();
   while (step == Step::more) {
     const std::span<char> space = c.header_space();
-    const auto [error, bytes] =
-        co_await c.socket.async_read_some(asio::buffer(space.data(), space.size()), as_tuple);
+    const auto [error, bytes] = co_await read_some(c, space);
     step = c.received(error, bytes);
     if (step == Step::more) step = c.parse_header();
   }
@@ -48,8 +76,7 @@ Task<Step> read_body(ServerConnection& c) {
     std::span<char> space;
     step = c.next_space(space);
     if (step != Step::more) break;
-    const auto [error, bytes] =
-        co_await c.socket.async_read_some(asio::buffer(space.data(), space.size()), as_tuple);
+    const auto [error, bytes] = co_await read_some(c, space);
     step = c.received(error, bytes);
     if (step == Step::more) step = c.continue_body();
   }
@@ -76,8 +103,9 @@ Task<Response> handle(ServerConnection& c) {
 // Closing with unread bytes would reset the connection and could destroy the answer on its way.
 Task<void> linger(ServerConnection& c) {
   boost::system::error_code error;
-  c.socket.shutdown(tcp::socket::shutdown_send, error);
   c.set_deadline(kLinger);
+  if (c.tls) co_await c.tls->async_shutdown(as_tuple);  // that this was the end, and no cut
+  c.socket.shutdown(tcp::socket::shutdown_send, error);
   std::size_t discarded = 0;
   while (!error && discarded < kLingerBytes && !c.late()) {
     const std::span<char> space = c.discard_space();
@@ -95,6 +123,18 @@ Task<bool> answer(ServerConnection& c, const Response& response) {
   if (!written) co_await write_rest(c);
   if (c.close_after && !c.write_failed) co_await linger(c);
   co_return !c.close_after && !c.write_failed;
+}
+
+// Who speaks plain HTTP here, or TLS 1.1, is not answered: he would not understand it.
+Task<bool> shake_hands(ServerConnection& c) {
+  c.begin_handshake();
+  if (c.server->stopping()) co_return false;
+  const auto [error] = co_await c.tls->async_handshake(asio::ssl::stream_base::server, as_tuple);
+  if (error) {
+    log::debug("TLS handshake failed",
+               {{"peer", c.address.to_string()}, {"error", error.message()}});
+  }
+  co_return !error;
 }
 
 Task<bool> one_request(ServerConnection& c) {
@@ -118,6 +158,10 @@ Task<bool> one_request(ServerConnection& c) {
 
 Task<void> serve(std::shared_ptr<ServerConnection> connection) {
   ServerConnection& c = *connection;
+  if (c.tls) {
+    const bool agreed = co_await shake_hands(c);
+    if (!agreed) co_return;
+  }
   bool open = c.turned_away.empty();
   if (!open) {
     c.refuse(503, c.turned_away);

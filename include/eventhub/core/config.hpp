@@ -23,6 +23,7 @@ struct ServerConfig {
   bool management_on_metrics_port = false;  // and not on `port`
   std::string admin_key;  // EVENTHUB_ADMIN_KEY: a key besides those of the table api_keys
   bool insecure = false;  // serve everybody while there is no key
+  std::string tls_certificate_file, tls_key_file;  // PEM; empty: plain HTTP
   int connections_max = 4096;
   int connections_per_ip_max = 256;
   std::int64_t body_bytes_max = 1 << 20;

@@ -45,6 +45,9 @@ using Handler = std::function<Task<Response>(Request&)>;
 // 501, 503).
 using Refusal = std::function<Response(int status, std::string_view detail)>;
 
+// Throws ConfigError when server.tls_certificate_file is set and it or its key cannot be used.
+void check_server_tls(const ServerConfig& config);
+
 // HTTP/1.1 on Beast's parsers fed by our own reads, one write per answer, sequential per
 // connection.
 class Server {

@@ -315,6 +315,10 @@ TEST_CASE("access: settings that need each other, and a key that can be sent", "
   CHECK_THAT(
       refusal("[server]\nmanagement_on_metrics_port = true\n"),
       Contains("server.management_on_metrics_port") && Contains("needs server.metrics_port"));
+  CHECK_THAT(refusal("[server]\ntls_certificate_file = \"a\"\n"),
+             Contains("needs server.tls_key_file"));
+  CHECK_THAT(refusal("[server]\ntls_key_file = \"a\"\n"),
+             Contains("needs server.tls_certificate_file"));
   const std::string key(32, 'k');
   CHECK(load("", {{"EVENTHUB_ADMIN_KEY", key}}).config.server.admin_key == key);
   for (const std::string& bad :
