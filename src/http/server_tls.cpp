@@ -9,6 +9,7 @@
 #include <ctime>
 
 #include "eventhub/core/log.hpp"
+#include "eventhub/core/time_text.hpp"
 #include "eventhub/http/server.hpp"
 
 namespace eventhub::http {
@@ -50,7 +51,7 @@ std::string valid_until(asio::ssl::context& context) {
   if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) != 1) {
     return "?";
   }
-  return rfc3339(Time{Seconds{::timegm(&time)}});
+  return format_time(Time{Seconds{::timegm(&time)}});
 }
 
 }  // namespace
