@@ -13,7 +13,8 @@ namespace {
 // that a key can be replaced by another of the same producer.
 store::IdempotencyKey key_of(const http::Request& request, std::string_view key,
                              const NewEvent& event) {
-  const std::string_view scope = request.key == nullptr ? "" : request.key->producer;
+  const std::string_view scope =
+      request.key == nullptr ? std::string_view{} : std::string_view(request.key->producer);
   return {http::digest128({scope, key}),
           http::digest128({event.event_type, event.version, event.organization_id.value_or(""),
                            event.user_id.value_or(""), event.payload})};

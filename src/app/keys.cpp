@@ -10,9 +10,9 @@
 #include <iostream>
 
 #include "app/migrate.hpp"
-#include "eventhub/core/time_text.hpp"
 #include "eventhub/core/log.hpp"
 #include "eventhub/core/metrics.hpp"
+#include "eventhub/core/time_text.hpp"
 #include "eventhub/http/digest.hpp"
 #include "eventhub/store/embedded.hpp"
 #include "eventhub/store/keys.hpp"

@@ -34,8 +34,8 @@ void Server::stop() {
 }
 
 std::string_view Request::header(std::string_view name) const {
-  for (const auto& [key, value] : headers) {
-    if (equal_ignoring_case(key, name)) return value;
+  for (const auto& [field, value] : headers) {
+    if (equal_ignoring_case(field, name)) return value;
   }
   return {};
 }

@@ -25,14 +25,15 @@ struct ApiFixture : IngestFixture {
       : IngestFixture(1'000'000, [&](Config& made) {
           made.server.bind = "127.0.0.1";
           made.server.port = 0;
+          if (!with_ingest) made.roles = {"dispatcher"};
           if (change) change(made);
         }) {
     health.started = clock.now();
     health.migrated = true;
     run(io, keys.refresh());
     store::Ingest* ingest = with_ingest ? &started() : nullptr;
-    server.emplace(executor_of(io), config.server,
-                   api::make_handler(context, keys, ingest, health), api::make_refusal(), metrics);
+    server.emplace(executor_of(io), config.server, api::make_handler(context, keys, ingest, health),
+                   api::make_refusal(), metrics);
     port = server->listen();
     spawn(executor_of(io), "server", serve(*server, &running));
   }

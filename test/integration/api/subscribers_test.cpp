@@ -63,7 +63,8 @@ TEST_CASE("a subscriber is made with the table's defaults and read back") {
           R"re("retry_backoff_seconds":\[5,30,300\],"retry_jitter":0,"is_active":true,)re"
           R"re("paused":false,"paused_reason":null,"on_dead":"continue","max_in_flight":64,)re"
           R"re("timeout_ms":null,"body":"payload","header_names":\[\],"has_secret":false,)re"
-          R"re("previous_secret_until":null,"created_by":"anybody, 127.0.0.1","created_at":"[0-9TZ:.-]{24}",)re"
+          R"re("previous_secret_until":null,"created_by":"anybody, 127\.0\.0\.1",)re"
+          R"re("created_at":"[0-9TZ:.-]{24}",)re"
           R"re("updated_at":"[0-9TZ:.-]{24}"\})re")));
   const auto read = hub.get("/subscribers/" + id);
   CHECK(read.status == 200);

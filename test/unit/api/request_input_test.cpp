@@ -109,7 +109,8 @@ TEST_CASE("the id is the second segment of the path") {
 TEST_CASE("a cursor is what was given out") {
   const auto text = make_cursor({1, 0x7fff'ffff'ffff'ffff, 255});
   CHECK(text == "1-7fffffffffffffff-ff");
-  const auto request = with_query("cursor=" + text);
+  const std::string asked = "cursor=" + text;
+  const auto request = with_query(asked);
   const Parameters query(request, {"cursor"});
   CHECK(read_cursor<3>(query) == std::array<std::int64_t, 3>{1, 0x7fff'ffff'ffff'ffff, 255});
   CHECK(refusal([&] { read_cursor<2>(query); }).starts_with("400 "));
