@@ -36,6 +36,7 @@ struct ApiFixture : IngestFixture {
                    api::make_refusal(), metrics);
     port = server->listen();
     spawn(executor_of(io), "server", serve(*server, &running));
+    until([this] { return running > 0; });
   }
   ~ApiFixture() {
     server->stop();

@@ -52,7 +52,7 @@ TEST_CASE("a subscriber is made with the table's defaults and read back") {
   CHECK(hub.row(id,
                 "name, event_type, retry_limit, retry_backoff_seconds, max_in_flight, spread, "
                 "is_active, paused, on_dead, body, headers, created_by") ==
-        "a|user.created|3|{5,30,300}|64|16|t|f|continue|payload|{}|api");
+        "a|user.created|3|{5,30,300}|64|16|t|f|continue|payload|{}|anybody, 127.0.0.1");
   CHECK(std::regex_match(
       answer.body,
       std::regex(
