@@ -87,7 +87,8 @@ def test_the_paths_are_the_routes(hub):
         names = [ask.resolve(one)["name"] for one in operation.get("parameters", []) + shared]
         assert ("id" in names) == ("{id}" in path) and len(set(names)) == len(names)
     with open(os.path.join(ROOT, "CMakeLists.txt"), encoding="utf-8") as file:
-        assert ask.spec["info"]["version"] == re.search(r"VERSION (\d\S*)", file.read())[1]
+        assert ask.spec["info"]["version"] == re.search(r"eventhubd VERSION (\S+)",
+                                                         file.read())[1]
 
 
 def test_every_query_parameter_is_known_to_the_hub(hub):

@@ -83,7 +83,7 @@ def test_the_commands_about_keys(hub, database):
     create, post, listing, revoke = re.split(r"\n(?! )", blocks("sh", "keys create")[0].strip())
     key = run(create + "\necho $KEY", database).strip()
     event = post.replace("$KEY", key)
-    assert run(post, database, one.port).startswith("HTTP/1.1 401")
+    assert run(post.replace("$KEY", "wrong"), database, one.port).startswith("HTTP/1.1 401")
     wait_until(lambda: run(event, database, one.port).startswith("HTTP/1.1 202"), 2)
     assert re.search(r"shop-1 +shop +publish", run(listing, database))
     run(revoke, database)

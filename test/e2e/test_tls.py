@@ -174,9 +174,8 @@ def test_a_new_certificate_is_taken_without_a_restart(served):
     served.certificate.write_text("no certificate\n")
     time.sleep(1.2)
     assert served.name() == "second"
-    errors = [line for line in served.hub.log_lines() if line["level"] == "error"]
-    assert [line["msg"] for line in errors] == [
-        "the new TLS certificate cannot be used, the one before stays"]
+    errors = [line["msg"] for line in served.hub.log_lines() if line["level"] == "error"]
+    assert "the new TLS certificate cannot be used, the one before stays" in errors
     served.certificate.unlink()  # and for a moment there is none
     time.sleep(1.2)
     assert served.name() == "second"
