@@ -36,12 +36,12 @@ def once_each(deliveries, count):
 
 
 @pytest.mark.memory
-@pytest.mark.parametrize("count", [2000, pytest.param(25000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [1000, pytest.param(25000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])
 def test_a_subscriber_that_is_down_while_another_is_live(hub, database, sink, count, ordered):
     """Four to twenty-five times what fits into memory waits; the live one gets everything
     meanwhile; after a restart the other gets everything once and in order."""
-    fit = 500 if count < 10_000 else 1000
+    fit = 250 if count < 10_000 else 1000
     one = hub(env={**SMALL, **FRUGAL, "EVENTHUB_DISPATCHER_QUEUE_ROWS_MAX": str(fit)})
     gate = Gate(shut=503)
     sink.on("/down", gate)
@@ -77,11 +77,12 @@ def test_a_subscriber_that_is_down_while_another_is_live(hub, database, sink, co
     wait_until(lambda: database.value("SELECT count(*) FROM parked") == 0, PATIENCE)
 
 
-@pytest.mark.parametrize("count", [1500, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [1000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_a_blocked_key_with_many_followers_delays_no_other_key(hub, database, sink, count):
     """Other keys are as fast as before; freed, it catches up in order."""
-    one = hub(env=SMALL)
-    wait = 1 if count < 10_000 else 20  # 100 retries outlast the test
+    few = count < 10_000
+    one = hub(env={**SMALL, **({"EVENTHUB_DISPATCHER_QUEUE_ROWS_MAX": "250"} if few else {})})
+    wait = 1 if few else 20  # 100 retries outlast the test
     gate = Gate(shut=503, only=lambda d: by_key(d) == 0)
     sink.on("/a", gate)
     sid = database.subscribe(sink.url("/a"), retry_limit=100, retry_backoff_seconds=[wait],
@@ -99,7 +100,7 @@ def test_a_blocked_key_with_many_followers_delays_no_other_key(hub, database, si
     wait_until(lambda: len(times_sent(d for d in sink.deliveries("/a") if d.ok)) >= total,
                3 * PATIENCE, every=0.5)
     assert not order_violations(sink.deliveries("/a"), by_key)
-    if count < 10_000:
+    if few:
         assert wait_ended(database, sid, total) == {"delivered": total}
         assert once_each(sink.deliveries("/a"), total)
 
@@ -175,8 +176,9 @@ def test_retention_drops_partitions_and_ends_what_is_still_open(hub, database, s
     sink.wait(230, "/live", PATIENCE)
     wait_until(lambda: database.value("SELECT min(number) FROM partitions") > 3, PATIENCE,
                "the first partitions are gone")
+    gone = 230 - database.value("SELECT count(*) FROM events")
     letters = dead_letters(database, paused)
-    assert len(letters) >= 199  # of four partitions of 50; numbers begin at 1
+    assert len(letters) >= gone > 100  # four partitions of 50 numbers, not all of which are events
     assert {(d["reason"], d["outcome"]) for d in letters} == {("retention", "expired")}
     assert database.value("SELECT count(payload) FROM dead_letter_queue WHERE sid = %s",
                           paused) == len(letters)

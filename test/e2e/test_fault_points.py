@@ -19,10 +19,8 @@ from load import exact_sink as sink  # noqa: F401  (a fixture)
 
 POINTS = names("point")
 # In every run; the others with --all.
-TELLING = {("api.after_insert_before_commit", "stop"), ("fanout.before_commit", "stop"),
-           ("own.release", "kill"), ("disp.amo_marked", "kill"),
-           ("disp.after_response_before_record", "kill"),
-           ("disp.after_response_before_record", "stop"), ("disp.record_before_commit", "stop")}
+TELLING = {("fanout.before_commit", "stop"), ("own.release", "kill"), ("disp.amo_marked", "kill"),
+           ("disp.after_response_before_record", "kill")}
 CASES = [pytest.param(point, action, id=f"{point}-{action}",
                       marks=() if (point, action) in TELLING else pytest.mark.slow)
          for point in POINTS for action in ("kill", "stop")]

@@ -60,4 +60,4 @@ def test_frames_have_canaries_and_containers_check_their_bounds():
 
 def test_libc_calls_check_their_buffers():
     fortified = {name for name in imports() if re.fullmatch(r"__\w+_chk", name)}
-    assert bool(fortified) == optimised(), fortified
+    assert fortified or not optimised()
