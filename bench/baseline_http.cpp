@@ -30,7 +30,6 @@ namespace eventhub::bench {
 namespace {
 
 constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
-constexpr double kSecond = 1e9;
 constexpr std::size_t kBuffer = 16 << 10;
 constexpr std::string_view kId = "01890a5d-ac96-774b-bcce-b302099a8057";
 

@@ -17,7 +17,6 @@
 namespace eventhub::bench {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kSaveEvery = kSecond;  // as often as the hub saves its cursor
 
 // Copies of the hub's tables with all their indexes, partitioned alike. LIKE takes the default of

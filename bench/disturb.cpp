@@ -17,7 +17,6 @@
 namespace eventhub::bench {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kChunk = 100'000;
 // The hub makes partitions as its fan-out goes; what is written must not outrun it.
 constexpr std::int64_t kAheadMax = 500'000;

@@ -28,7 +28,6 @@ namespace eventhub::bench {
 namespace {
 
 constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::int64_t kSecond = 1'000'000'000;
 constexpr std::int64_t kGiveUp = 30 * kSecond;
 
 struct Connection {

@@ -54,6 +54,7 @@ struct Receipt {
 };
 
 std::int64_t now_ns();
+inline constexpr std::int64_t kSecond = 1'000'000'000;
 
 // Appends records to a file, many at a time.
 template <class Record>

@@ -7,10 +7,11 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "bench/records.hpp"
+
 namespace eventhub::bench {
 namespace {
 
-constexpr double kSecond = 1e9;
 constexpr double kMilli = 1e6;
 constexpr double kMicro = 1e3;
 constexpr double kMiB = 1 << 20;

@@ -14,13 +14,13 @@
 #include "bench/disturb.hpp"
 #include "bench/memory.hpp"
 #include "bench/process.hpp"
+#include "bench/records.hpp"
 #include "bench/report.hpp"
 #include "bench/sink.hpp"
 
 namespace eventhub::bench {
 namespace {
 
-constexpr std::int64_t kSecond = 1'000'000'000;
 // Every stretch of load has numbers and keys of its own.
 constexpr std::uint64_t kNumbersOfPart = std::uint64_t{1} << 40;
 constexpr std::uint64_t kWarmUpNumbers = kNumbersOfPart / 2;

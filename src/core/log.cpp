@@ -16,11 +16,11 @@ constexpr std::size_t kBufferBytesMax = 1 << 20;  // until configure()
 constexpr int kExitFlushMs = 500;
 
 std::atomic<Level> least{Level::info};
-std::atomic<Format> format{Format::json};
+std::atomic<Format> written_as{Format::json};
 std::atomic<int> descriptor{STDOUT_FILENO};
 
 std::string describe_loss(std::uint64_t lost) {
-  return format_line(format.load(), SystemClock().now(), Level::warn, "log lines dropped",
+  return format_line(written_as.load(), SystemClock().now(), Level::warn, "log lines dropped",
                      {{"count", lost}});
 }
 
@@ -35,7 +35,7 @@ Sink& sink() {
 }
 
 void append(Level level, std::string_view message, std::initializer_list<Field> fields) {
-  const Format lines = format.load(std::memory_order_relaxed);
+  const Format lines = written_as.load(std::memory_order_relaxed);
   sink().append(format_line(lines, SystemClock().now(), level, message, fields),
                 level == Level::error);
 }
@@ -60,7 +60,7 @@ std::string_view to_string(Level level) {
 
 void configure(Level level, Format lines, std::size_t buffer_bytes_max) {
   least = level;
-  format = lines;
+  written_as = lines;
   sink().set_bytes_max(buffer_bytes_max);
 }
 

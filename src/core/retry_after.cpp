@@ -138,7 +138,7 @@ std::optional<Millis> parse_seconds(std::string_view value) {
   return Millis{seconds * 1000};
 }
 
-std::string_view trim(std::string_view text) {
+std::string_view trim_blanks(std::string_view text) {
   const auto first = text.find_first_not_of(" \t");
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
@@ -147,7 +147,7 @@ std::string_view trim(std::string_view text) {
 }  // namespace
 
 std::optional<Millis> parse_retry_after(std::string_view value, Time now) {
-  value = trim(value);
+  value = trim_blanks(value);
   if (value.empty()) return std::nullopt;
   if (value.front() >= '0' && value.front() <= '9') return parse_seconds(value);
   Civil civil;

@@ -13,10 +13,6 @@ namespace {
 namespace fs = std::filesystem;
 constexpr int kOldestServer = 14;  // minmax_multi indexes
 
-[[noreturn]] void fail(const std::string& what) {
-  throw std::runtime_error(what);
-}
-
 bool has_programs(const fs::path& directory) {
   for (const char* program : {"postgres", "initdb", "pg_ctl"}) {
     if (::access((directory / program).c_str(), X_OK) != 0) return false;
@@ -40,19 +36,20 @@ std::string newest_bin_dir() {
 std::string embedded_bin_dir(const EmbeddedConfig& config, const std::string& cluster) {
   if (!config.bin_dir.empty()) {
     if (has_programs(config.bin_dir)) return config.bin_dir;
-    fail(fmt::format("embedded.bin_dir {} lacks postgres, initdb or pg_ctl", config.bin_dir));
+    throw std::runtime_error(
+        fmt::format("embedded.bin_dir {} lacks postgres, initdb or pg_ctl", config.bin_dir));
   }
   if (const int version = number_in(read_tail(cluster + "/PG_VERSION", 16)); version > 0) {
     const std::string own = fmt::format("/usr/lib/postgresql/{}/bin", version);
     if (has_programs(own)) return own;
-    fail(fmt::format(
+    throw std::runtime_error(fmt::format(
         "{} was made by PostgreSQL {}, which is not installed: apt install postgresql-{} (or set "
         "embedded.bin_dir)",
         cluster, version, version));
   }
   const std::string newest = newest_bin_dir();
   if (newest.empty()) {
-    fail(
+    throw std::runtime_error(
         "no PostgreSQL 14 or newer in /usr/lib/postgresql: apt install postgresql-15, set "
         "embedded.bin_dir, or "
         "use a server of yours with DATABASE_URL");

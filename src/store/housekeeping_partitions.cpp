@@ -7,7 +7,7 @@
 namespace eventhub::store {
 namespace {
 
-const pg::Statement kLastSeq{"cleanup_last_seq", "SELECT last_value FROM event_seq"};
+const pg::Statement kPartitionsLastSeq{"cleanup_last_seq", "SELECT last_value FROM event_seq"};
 
 // The newest event of a range and whether it is past retention.
 const pg::Statement kNewest{"cleanup_newest_event", R"(
@@ -60,7 +60,7 @@ pg::Params range(const Partition& partition, Seconds retention) {
 }  // namespace
 
 Task<void> Housekeeping::ensure_partitions() {
-  const pg::Result last = co_await connection_->run(kLastSeq, pg::Params{});
+  const pg::Result last = co_await connection_->run(kPartitionsLastSeq, pg::Params{});
   co_await context_.partitions.ensure(last.i64(0, 0) + 1);
   co_await context_.partitions.reload();
   co_await warn_of_many();

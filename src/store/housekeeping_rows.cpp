@@ -50,7 +50,7 @@ JOIN pg_index i ON i.indrelid = to_regclass(t.name)
 JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_am m ON m.oid = c.relam AND m.amname = 'brin')"};
 
-const pg::Statement kLastSeq{"cleanup_last_seq", "SELECT last_value FROM event_seq"};
+const pg::Statement kRowsLastSeq{"cleanup_last_seq", "SELECT last_value FROM event_seq"};
 
 }  // namespace
 
@@ -76,7 +76,7 @@ Task<void> Housekeeping::delete_redelivery_attempts() {
 
 // The partition that is written now and the one before it; more when they went by quickly.
 Task<void> Housekeeping::summarize_indexes() {
-  const pg::Result last = co_await connection_->run(kLastSeq, pg::Params{});
+  const pg::Result last = co_await connection_->run(kRowsLastSeq, pg::Params{});
   const std::optional<Partition> newest = co_await context_.partitions.find(last.i64(0, 0));
   if (!newest) co_return;
   const std::int32_t from =

@@ -115,7 +115,7 @@ Ingest::Impl::Fate Ingest::Impl::fate_of(const pg::Error& error, std::size_t row
 Task<bool> Ingest::Impl::make_room(std::size_t rows) {
   try {
     co_await ensure_buckets(*connection, context.database.lock_space(), config.idempotency_ttl);
-    const pg::Result last = co_await connection->run(kLastSeq, {});
+    const pg::Result last = co_await connection->run(kIngestLastSeq, {});
     co_await context.partitions.ensure(last.i64(0, 0) + static_cast<std::int64_t>(rows));
     co_return true;
   } catch (const pg::Error& error) {

@@ -10,11 +10,11 @@
 namespace eventhub::store {
 
 const pg::Statement kIngestPing{"ingest_ping", "SELECT 1"};
-const pg::Statement kLastSeq{"ingest_last_seq", "SELECT last_value FROM event_seq"};
+const pg::Statement kIngestLastSeq{"ingest_last_seq", "SELECT last_value FROM event_seq"};
 
 namespace {
 
-const pg::Statement kLock{"ingest_lock", "SELECT pg_advisory_xact_lock($1, $2)"};
+const pg::Statement kLockOrder{"ingest_lock", "SELECT pg_advisory_xact_lock($1, $2)"};
 
 // Both INSERTs answer alike: a row for each key that was there before, then one with the last
 // event_seq.
@@ -91,7 +91,7 @@ std::vector<pg::Call> insert_calls(std::span<const WaitingPtr> rows, std::int32_
   lock.i32(lock_space).i32(static_cast<std::int32_t>(Lock::ordering));
   std::vector<pg::Call> calls;
   calls.reserve(2);
-  if (!EVENTHUB_MUTANT("id_cursor")) calls.push_back({&kLock, std::move(lock)});
+  if (!EVENTHUB_MUTANT("id_cursor")) calls.push_back({&kLockOrder, std::move(lock)});
   calls.push_back({keyed ? &kInsertKeyed : &kInsert, insert_params(rows, keyed)});
   return calls;
 }

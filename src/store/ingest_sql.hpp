@@ -14,6 +14,6 @@ std::int64_t read_inserted(std::span<const WaitingPtr> rows, const pg::Result& r
 
 extern const pg::Statement kIngestPing;
 // last_value of the sequence.
-extern const pg::Statement kLastSeq;
+extern const pg::Statement kIngestLastSeq;
 
 }  // namespace eventhub::store

@@ -4,7 +4,7 @@
 namespace eventhub::store {
 namespace {
 
-const pg::Statement kLock{"session_lock", "SELECT pg_try_advisory_lock($1, $2)"};
+const pg::Statement kTryLock{"session_lock", "SELECT pg_try_advisory_lock($1, $2)"};
 const pg::Statement kUnlock{"session_unlock", "SELECT pg_advisory_unlock($1, $2)"};
 
 }  // namespace
@@ -22,7 +22,7 @@ pg::Params LockSession::key() const {
 
 Task<bool> LockSession::try_acquire() {
   pg::Params params = key();
-  const pg::Result locked = co_await connection_->run(kLock, std::move(params));
+  const pg::Result locked = co_await connection_->run(kTryLock, std::move(params));
   co_return locked.boolean(0, 0);
 }
 

@@ -38,7 +38,7 @@ const pg::Statement kFree{
     " AND l.objsubid = 2 AND l.granted AND l.database ="
     "  (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())) ORDER BY s.shard"};
 
-const pg::Statement kLock{
+const pg::Statement kLockShards{
     "lock_shards", "SELECT s FROM unnest($2::int2[]) s WHERE pg_try_advisory_lock($1, 100 + s)"};
 
 // unclean: take-overs in a row from an owner that died; five quiet minutes begin anew. One that has
@@ -154,7 +154,7 @@ Task<std::vector<std::int16_t>> Ownership::lock_free_shards(int count) {
   if (free.size() > static_cast<std::size_t>(count)) free.resize(static_cast<std::size_t>(count));
   pg::Params params;
   params.i32(context_.database.lock_space()).i16s(free);
-  const pg::Result locked = co_await session_->run(kLock, std::move(params));
+  const pg::Result locked = co_await session_->run(kLockShards, std::move(params));
   std::vector<std::int16_t> got;
   for (int i = 0; i < locked.rows(); ++i) got.push_back(locked.i16(i, 0));
   co_return got;

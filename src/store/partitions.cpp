@@ -16,7 +16,7 @@ constexpr int kAtOnceMax = 1'000;
 
 const pg::Statement kList{"partitions_list",
                           "SELECT number, lower, upper FROM partitions ORDER BY lower"};
-const pg::Statement kLock{"partitions_lock", "SELECT pg_advisory_xact_lock($1, $2)"};
+const pg::Statement kLockPartitions{"partitions_lock", "SELECT pg_advisory_xact_lock($1, $2)"};
 // Sees what the former holder of the lock made: its snapshot is taken after the lock.
 const pg::Statement kCreate{"partitions_create",
                             "SELECT create_next_partition() "
@@ -58,7 +58,7 @@ Task<void> Partitions::ensure(std::int64_t event_seq) {
   Database::Lease connection = co_await database_.lease();
   for (int made = 0; made < kAtOnceMax; ++made) {
     std::vector<pg::Call> calls(2);
-    calls[0].statement = &kLock;
+    calls[0].statement = &kLockPartitions;
     calls[0].params.i32(database_.lock_space()).i32(static_cast<std::int32_t>(Lock::partitions));
     calls[1].statement = &kCreate;
     calls[1].params.i64(event_seq);

@@ -10,7 +10,7 @@ namespace {
 
 constexpr Millis kProbeEvery{1'000};
 
-const pg::Statement kLastSeq{"fanout_last_seq", "SELECT last_value FROM event_seq"};
+const pg::Statement kFanoutLastSeq{"fanout_last_seq", "SELECT last_value FROM event_seq"};
 const pg::Statement kFirstFrom{"fanout_first_from",
                                "SELECT event_seq FROM events WHERE event_seq >= $1 "
                                "ORDER BY event_seq LIMIT 1"};
@@ -90,7 +90,7 @@ Task<void> Sequencer::skip_empty_range() {
   if (now - probed_at_ < kProbeEvery) co_return;
   probed_at_ = now;
   const std::int64_t upper = next_ ? next_->upper : current_->upper;
-  const pg::Result last = co_await connection_->run(kLastSeq, pg::Params{});
+  const pg::Result last = co_await connection_->run(kFanoutLastSeq, pg::Params{});
   if (last.i64(0, 0) < upper) co_return;
   if (!next_) {
     co_await context_.partitions.reload();

@@ -35,7 +35,7 @@ class Load:
     `each(n)`: variables of dispatcher n; `fleet`: one that runs already, `timeout`: of its
     webhooks."""
 
-    def __init__(self, hub, database, sink, env=None, rate=120, each=lambda n: {}, fleet=None,
+    def __init__(self, hub, database, sink, env=None, rate=40, each=lambda n: {}, fleet=None,
                  timeout=2):
         self.database, self.sink, self.timeout = database, sink, timeout
         self.fleet = fleet or Fleet(hub, QUICK if env is None else env, each=each)

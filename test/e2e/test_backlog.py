@@ -36,12 +36,12 @@ def once_each(deliveries, count):
 
 
 @pytest.mark.memory
-@pytest.mark.parametrize("count", [1000, pytest.param(25000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [600, pytest.param(25000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("ordered", [True, False], ids=["ordered", "unordered"])
 def test_a_subscriber_that_is_down_while_another_is_live(hub, database, sink, count, ordered):
     """Four to twenty-five times what fits into memory waits; the live one gets everything
     meanwhile; after a restart the other gets everything once and in order."""
-    fit = 250 if count < 10_000 else 1000
+    fit = min(1000, count // 4)
     one = hub(env={**SMALL, **FRUGAL, "EVENTHUB_DISPATCHER_QUEUE_ROWS_MAX": str(fit)})
     gate = Gate(shut=503)
     sink.on("/down", gate)
@@ -77,21 +77,21 @@ def test_a_subscriber_that_is_down_while_another_is_live(hub, database, sink, co
     wait_until(lambda: database.value("SELECT count(*) FROM parked") == 0, PATIENCE)
 
 
-@pytest.mark.parametrize("count", [1000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_a_blocked_key_with_many_followers_delays_no_other_key(hub, database, sink, count):
     """Other keys are as fast as before; freed, it catches up in order."""
     few = count < 10_000
-    one = hub(env={**SMALL, **({"EVENTHUB_DISPATCHER_QUEUE_ROWS_MAX": "250"} if few else {})})
-    wait = 1 if few else 20  # 100 retries outlast the test
+    one = hub(env={**SMALL, **({"EVENTHUB_DISPATCHER_QUEUE_ROWS_MAX": "75"} if few else {})})
+    wait = 4 if few else 20  # 100 retries outlast the test
     gate = Gate(shut=503, only=lambda d: by_key(d) == 0)
     sink.on("/a", gate)
     sid = database.subscribe(sink.url("/a"), retry_limit=100, retry_backoff_seconds=[wait],
                              ordering_enabled=True, ordering_key="organization_id")
-    others = [n for n in range(KEYS * 40) if n % KEYS]
-    before = typical(one, sink, others[:100])
+    others = [n for n in range(KEYS * (10 if few else 40)) if n % KEYS]
+    before = typical(one, sink, others[:len(others) // 4])
     post_many(one, (event(n, keys=1) for n in range(count)), connections=1)
     wait_until(lambda: database.value("SELECT count(*) FROM parked") > count / 2, PATIENCE)
-    meanwhile = typical(one, sink, others[100:])
+    meanwhile = typical(one, sink, others[len(others) // 4:])
     print(f"other keys: {before * 1000:.1f} ms, beside {count} followers {meanwhile * 1000:.1f} ms")
     assert meanwhile < 5 * before + 0.3
     assert len({d.seq for d in sink.deliveries("/a") if by_key(d) == 0}) == 1
@@ -119,41 +119,42 @@ def typical(one, sink, series):
     return statistics.median(d.t_start - posted[d.number] for d in arrived()) / 1e9
 
 
-def test_more_than_fifty_small_partitions_with_everything_that_can_wait(hub, database, sink):
+@pytest.mark.parametrize("count", [750, pytest.param(3000, marks=pytest.mark.slow)])
+def test_small_partitions_with_everything_that_can_wait(hub, database, sink, count):
     """… and a reader whose transaction stays open all the while."""
     one = hub(env=PARTITIONS)
     gate = Gate(shut=503, only=lambda d: by_key(d) == 0)
     sink.on("/blocked", gate)
-    sink.on("/retry", lambda d: 503 if d.json()["number"] == 3 and d.attempt == 1 else 200)
+    sink.on("/retry", lambda d: gate(d) if d.json()["number"] == KEYS else 200)
     live = database.subscribe(sink.url("/live"))
     paused = database.subscribe(sink.url("/paused"), paused=True, ordering_enabled=True,
                                 ordering_key="organization_id")
     blocked = database.subscribe(sink.url("/blocked"), retry_limit=100, ordering_enabled=True,
-                                 ordering_key="organization_id", retry_backoff_seconds=[1])
-    late = database.subscribe(sink.url("/retry"), retry_backoff_seconds=[40])
+                                 ordering_key="organization_id", retry_backoff_seconds=[3])
+    late = database.subscribe(sink.url("/retry"), retry_limit=100, retry_backoff_seconds=[3])
     one.post(event(0))
     reader = database.connect()
     reader.autocommit = False
     cursor = reader.cursor()
     cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
     cursor.execute("SELECT count(*) FROM events")
-    count = 3000
     try:
         post_many(one, (event(n) for n in range(1, count)), connections=KEYS)
         assert wait_ended(database, live, count) == {"delivered": count}
         per_key = (count - 1) // KEYS + 1
         wait_until(lambda: database.states(blocked).get("delivered") == count - per_key, PATIENCE)
-        assert database.value("SELECT count(*) FROM partitions") > 50  # then they grow
+        # After fifty they grow.
+        assert database.value("SELECT count(*) FROM partitions") > min(50, count // 50)
         assert not sink.deliveries("/paused")
         assert len({d.message_id for d in sink.deliveries("/blocked") if by_key(d) == 0}) == 1
-        assert database.states(late) == {"delivered": count - 1, "waiting": 1}
+        assert database.states(late).get("delivered") == count - 1
     finally:
         reader.close()
     one.stop(PATIENCE)
     one.start()
     gate.open()
     database.rows("UPDATE subscribers SET paused = false WHERE sid = %s", paused)
-    for sid in (paused, blocked, late):  # the last retry may still have to wait
+    for sid in (paused, blocked, late):
         assert wait_ended(database, sid, count) == {"delivered": count}
     for path in ("/paused", "/blocked"):
         done = [d for d in sink.deliveries(path) if d.ok]
@@ -234,9 +235,9 @@ def test_events_wait_for_a_fan_out_and_messages_for_a_dispatcher(hub, database, 
     assert not order_violations(sink.deliveries("/a"), by_key)
 
 
-@pytest.mark.parametrize("roles", ["api", "fanout", "dispatcher", "cleanup", "api,fanout",
-                                   "api,dispatcher", "fanout,dispatcher", "dispatcher,cleanup",
-                                   ALL_ROLES])
+@pytest.mark.parametrize("roles", ["api,fanout", "dispatcher,cleanup", ALL_ROLES, *(
+    pytest.param(roles, marks=pytest.mark.slow) for roles in (
+        "api", "fanout", "dispatcher", "cleanup", "api,dispatcher", "fanout,dispatcher"))])
 def test_any_subset_drains_under_load(hub, database, sink, roles):
     """Two processes with these roles, one with the rest; one of the two is ended with SIGTERM in
     the middle: exit 0, nothing lost, nothing sent twice, order kept."""

@@ -45,6 +45,7 @@ def result_of(scenario):
         return json.load(file)
 
 
+@pytest.mark.slow
 def test_a_disturbed_run_measures_twice_and_compares():
     """The disturbance's own subscriber, which gets nothing, is no fault."""
     done = bench("backlog", "--rows", "2000", "--rate", "50", "--closed=false", "--duration", "2",
@@ -62,6 +63,7 @@ def test_a_disturbed_run_measures_twice_and_compares():
     assert result["hub_peak_rss_mib"] > 1 and result["restart_ready_ms"] > 0
 
 
+@pytest.mark.slow
 def test_a_slow_subscriber_and_a_blocked_key_are_no_faults_of_the_others():
     """Both get some of what was posted; the key's followers are not delivered at all."""
     done = bench("slowdead", "--fanout", "3", "--duration", "2", "--warmup", "1", "--slow-ms", "50")

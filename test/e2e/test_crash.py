@@ -95,7 +95,7 @@ def test_the_road_to_postgres(hub, database, sink, server, how):
             road.close()
 
 
-@pytest.mark.parametrize("how", ["immediate", "fast", "kill"])
+@pytest.mark.parametrize("how", ["immediate", pytest.param("fast", marks=pytest.mark.slow), "kill"])
 def test_postgres_restarted(load, server, how):
     with load.fault(f"PostgreSQL restart ({how})"):
         if how == "kill":

@@ -12,7 +12,9 @@ from load import exact_sink as sink  # noqa: F401  (a fixture)
 ROLES = ["api", "fan-out", "dispatcher", "cleanup"]
 
 
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", [
+    role if role in ("fan-out", "dispatcher") else pytest.param(role, marks=pytest.mark.slow)
+    for role in ROLES])
 def test_a_process_frozen_for_five_seconds(hub, database, sink, role):
     """Longer than PostgreSQL keeps its session here."""
     freeze(Load(hub, database, sink), role, 5)

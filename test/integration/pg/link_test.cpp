@@ -10,7 +10,7 @@ namespace eventhub::test {
 namespace {
 
 const Statement nap{"nap", "SELECT pg_sleep(30)"};
-const Statement one{"one", "SELECT 1"};
+const Statement select_one{"one", "SELECT 1"};
 
 using Clock = std::chrono::steady_clock;
 
@@ -41,7 +41,7 @@ TEST_CASE_METHOD(PgFixture, "a session ended by the administrator during a call"
   CHECK(error.connection_lost);
   CHECK_FALSE(error.outcome_unknown);  // the server said that it did not commit
   CHECK_FALSE(connection->healthy());
-  const Error after = error_of(io, connection->run(one, Params()));
+  const Error after = error_of(io, connection->run(select_one, Params()));
   CHECK(after.connection_lost);
   CHECK_FALSE(after.outcome_unknown);
 }
@@ -52,7 +52,7 @@ TEST_CASE_METHOD(PgFixture, "a session ended while idle is seen before anything 
   terminate(*connection);
   terminate(*other);
   CHECK_FALSE(other->healthy());
-  const Error error = error_of(io, connection->run(one, Params()));
+  const Error error = error_of(io, connection->run(select_one, Params()));
   CHECK(error.connection_lost);
   CHECK_FALSE(error.outcome_unknown);
   CHECK(error.sqlstate == "57P01");
@@ -77,18 +77,18 @@ TEST_CASE_METHOD(PgFixture, "a backend killed during a call leaves the outcome u
   }
   // The crash ended the idle session too: nothing was sent on it, so nothing is in doubt.
   for (int i = 0; i < 100 && idle->healthy(); ++i) run(io, sleep_for(Millis{50}));
-  const Error unsent = error_of(io, idle->run(one, Params()));
+  const Error unsent = error_of(io, idle->run(select_one, Params()));
   CHECK(unsent.connection_lost);
   CHECK_FALSE(unsent.outcome_unknown);
 }
 
 TEST_CASE_METHOD(PgFixture, "a frozen server ends the call at its deadline") {
   const auto connection = connect(Millis{300});
-  run(io, connection->run(one, Params()));
+  run(io, connection->run(select_one, Params()));
   const pid_t backend = connection->backend_pid();
   ::kill(backend, SIGSTOP);
   const auto start = Clock::now();
-  const Error error = error_of(io, connection->run(one, Params()));
+  const Error error = error_of(io, connection->run(select_one, Params()));
   ::kill(backend, SIGCONT);
   CHECK(since(start) >= Millis{290});
   CHECK(since(start) < Millis{2'000});
@@ -131,7 +131,7 @@ TEST_CASE_METHOD(PgFixture, "a second call at the same time is a mistake of the 
   };
   spawn(test::executor_of(io), "first", nap_once(*connection, short_nap, first_done));
   run(io, sleep_for(Millis{50}));
-  CHECK_THROWS_AS(run(io, connection->run(one, Params())), std::logic_error);
+  CHECK_THROWS_AS(run(io, connection->run(select_one, Params())), std::logic_error);
   run(io, sleep_for(Millis{600}));
   CHECK(first_done);  // the first call is not harmed
 }
@@ -179,7 +179,7 @@ TEST_CASE_METHOD(PgFixture, "notifications arrive, also those that came during a
   const auto sender = connect();
   run_sql(*listener, "LISTEN channel");
   run_sql(*sender, "NOTIFY channel, 'first'");
-  run(io, listener->run(one, Params()));
+  run(io, listener->run(select_one, Params()));
   const auto first = run(io, listener->wait_notifications(Millis{5'000}));
   REQUIRE(first.size() == 1);
   CHECK(first[0].channel == "channel");

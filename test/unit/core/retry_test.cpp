@@ -7,7 +7,7 @@
 
 using namespace eventhub;
 using namespace std::chrono_literals;
-using Kind = AttemptResult::Kind;
+using Cause = AttemptResult::Kind;
 
 namespace {
 
@@ -15,13 +15,13 @@ constexpr Millis kHour = 3'600'000ms;
 
 AttemptResult answer(int status) {
   AttemptResult result;
-  result.kind = Kind::answered;
+  result.kind = Cause::answered;
   result.status = status;
   if (status < 200 || status > 299) result.error = "HTTP " + std::to_string(status);
   return result;
 }
 
-AttemptResult failure(Kind kind, std::string error, bool sent = true) {
+AttemptResult failure(Cause kind, std::string error, bool sent = true) {
   AttemptResult result;
   result.kind = kind;
   result.error = std::move(error);
@@ -73,9 +73,10 @@ TEST_CASE("an answer's status decides the first attempt") {
 }
 
 TEST_CASE("network errors and time-outs are tried again, refused addresses are not") {
-  CHECK(decide_first(failure(Kind::network_error, "connection refused")).outcome == Outcome::retry);
-  CHECK(decide_first(failure(Kind::timeout, "timed out")).outcome == Outcome::retry);
-  const Verdict refused = decide_first(failure(Kind::refused, "10.0.0.1 is private", false));
+  CHECK(decide_first(failure(Cause::network_error, "connection refused")).outcome ==
+        Outcome::retry);
+  CHECK(decide_first(failure(Cause::timeout, "timed out")).outcome == Outcome::retry);
+  const Verdict refused = decide_first(failure(Cause::refused, "10.0.0.1 is private", false));
   CHECK(refused.outcome == Outcome::refused);
   CHECK(refused.reason == "blocked_by_policy");
   CHECK(refused.detail == "10.0.0.1 is private");
@@ -101,7 +102,7 @@ TEST_CASE("the default policy makes four attempts, a limit of 0 makes one") {
   CHECK(decide(answer(503), 4, subscriber(), kHour, 0).outcome == Outcome::dead);
   Subscriber s = subscriber();
   s.retry.limit = 0;
-  const Verdict verdict = decide(failure(Kind::timeout, "timed out"), 1, s, kHour, 0);
+  const Verdict verdict = decide(failure(Cause::timeout, "timed out"), 1, s, kHour, 0);
   CHECK(verdict.outcome == Outcome::dead);
   CHECK(verdict.detail == "Retries exhausted after 1 attempt. Last error: timed out");
 }
@@ -147,12 +148,12 @@ TEST_CASE("at most once: no failure is tried again") {
   CHECK(decide_first(answer(429), amo).outcome == Outcome::dead);
   CHECK(decide_first(answer(404), amo).reason == "rejected");
   CHECK(decide_first(answer(302), amo).reason == "redirect");
-  CHECK(decide_first(failure(Kind::refused, "x", false), amo).outcome == Outcome::refused);
+  CHECK(decide_first(failure(Cause::refused, "x", false), amo).outcome == Outcome::refused);
 }
 
 TEST_CASE("at most once: what may have arrived is unknown, what was never sent is not") {
   const auto amo = Guarantee::at_most_once;
-  for (const Kind kind : {Kind::network_error, Kind::timeout}) {
+  for (const Cause kind : {Cause::network_error, Cause::timeout}) {
     const Verdict maybe = decide_first(failure(kind, "cut"), amo);
     CHECK(maybe.outcome == Outcome::unknown);
     CHECK(maybe.reason == "unknown_outcome");
