@@ -104,6 +104,7 @@ def figures(value):
     return [value]
 
 
+@pytest.mark.slow
 def test_the_limits_without_a_hub_are_measured_beside_it():
     done = bench("--rate", "50", "--duration", "2", "--warmup", "0", "--baseline",
                  BENCH_RESULTS="baseline-test")

@@ -19,7 +19,7 @@ from load import exact_sink as sink  # noqa: F401  (a fixture)
 
 POINTS = names("point")
 # In every run; the others with --all.
-TELLING = {("fanout.before_commit", "stop"), ("own.release", "kill"), ("disp.amo_marked", "kill"),
+TELLING = {("fanout.before_commit", "stop"), ("disp.amo_marked", "kill"),
            ("disp.after_response_before_record", "kill")}
 CASES = [pytest.param(point, action, id=f"{point}-{action}",
                       marks=() if (point, action) in TELLING else pytest.mark.slow)

@@ -117,7 +117,8 @@ def test_a_shard_whose_owners_keep_dying_is_sent_one_at_a_time(hub, database, si
     assert len(sink.deliveries()) == 120
 
 
-@pytest.mark.parametrize("ordered", [False, True], ids=["unordered", "ordered"])
+@pytest.mark.parametrize("ordered", [
+    pytest.param(False, id="unordered", marks=pytest.mark.slow), pytest.param(True, id="ordered")])
 def test_a_message_that_kills_its_worker_ends_as_dead_and_the_others_go_on(
         hub, database, sink, ordered):
     env = {**QUICK, "WEBHOOK_TIMEOUT_MS": "700", "EVENTHUB_DISPATCHER_SEND_LEASE_MS": "650",
