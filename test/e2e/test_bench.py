@@ -76,6 +76,7 @@ def test_a_slow_subscriber_and_a_blocked_key_are_no_faults_of_the_others():
     assert check["accepted"] == check["expected_deliveries"] + 500
 
 
+@pytest.mark.slow
 def test_an_idle_hub_is_measured_in_percent_of_a_cpu():
     done = bench("idle", "--duration", "3")
     assert done.returncode == 0, done.stdout + done.stderr
