@@ -85,6 +85,7 @@ def test_an_idle_hub_is_measured_in_percent_of_a_cpu():
     assert 0 < result["hub_cpu_percent"] < 100 and 0 < result["postgresql_cpu_percent"] < 100
 
 
+@pytest.mark.slow
 def test_scenarios_are_listed_and_a_slip_in_one_is_named(tmp_path):
     names = re.findall(r"^(\w+) +\w", bench("--list").stdout, re.M)
     files = os.listdir(os.path.join(ROOT, "bench", "scenarios"))

@@ -61,6 +61,7 @@ def test_every_session_terminated(load):
     load.verify()
 
 
+@pytest.mark.slow
 def test_the_session_of_an_owner_terminated(load):
     """The shards go to others, or come back; either way nothing is lost and no order broken."""
     victim = load.victim()
