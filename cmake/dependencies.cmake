@@ -36,7 +36,7 @@ endif()
 if(EVENTHUB_SANITIZE)
   target_compile_options(eventhub_options INTERFACE
     -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-    -fsanitize-address-use-after-return=never)  # a third of a start
+    -fsanitize-address-use-after-return=never)  # it took a third of a start
   target_link_options(eventhub_options INTERFACE -fsanitize=address,undefined)
 else()
   # Needs optimisation, and hides from the address sanitizer what it intercepts. Undefined first: a

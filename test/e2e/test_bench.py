@@ -76,6 +76,7 @@ def test_a_slow_subscriber_and_a_blocked_key_are_no_faults_of_the_others():
     assert check["accepted"] == check["expected_deliveries"] + 500
 
 
+@pytest.mark.slow
 def test_an_idle_hub_is_measured_in_percent_of_a_cpu():
     done = bench("idle", "--duration", "3")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -84,6 +85,7 @@ def test_an_idle_hub_is_measured_in_percent_of_a_cpu():
     assert 0 < result["hub_cpu_percent"] < 100 and 0 < result["postgresql_cpu_percent"] < 100
 
 
+@pytest.mark.slow
 def test_scenarios_are_listed_and_a_slip_in_one_is_named(tmp_path):
     names = re.findall(r"^(\w+) +\w", bench("--list").stdout, re.M)
     files = os.listdir(os.path.join(ROOT, "bench", "scenarios"))

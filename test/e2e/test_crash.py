@@ -61,6 +61,7 @@ def test_every_session_terminated(load):
     load.verify()
 
 
+@pytest.mark.slow
 def test_the_session_of_an_owner_terminated(load):
     """The shards go to others, or come back; either way nothing is lost and no order broken."""
     victim = load.victim()
@@ -71,7 +72,7 @@ def test_the_session_of_an_owner_terminated(load):
     load.verify()
 
 
-@pytest.mark.parametrize("how", ["cut", "silent"])
+@pytest.mark.parametrize("how", ["silent", pytest.param("cut", marks=pytest.mark.slow)])
 def test_the_road_to_postgres(hub, database, sink, server, how):
     """One dispatcher's connections are all closed at once, or nothing comes through them for longer
     than PostgreSQL keeps its session."""
@@ -95,7 +96,8 @@ def test_the_road_to_postgres(hub, database, sink, server, how):
             road.close()
 
 
-@pytest.mark.parametrize("how", ["immediate", pytest.param("fast", marks=pytest.mark.slow), "kill"])
+@pytest.mark.parametrize("how", ["kill", *(
+    pytest.param(how, marks=pytest.mark.slow) for how in ("immediate", "fast"))])
 def test_postgres_restarted(load, server, how):
     with load.fault(f"PostgreSQL restart ({how})"):
         if how == "kill":

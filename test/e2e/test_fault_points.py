@@ -19,8 +19,7 @@ from load import exact_sink as sink  # noqa: F401  (a fixture)
 
 POINTS = names("point")
 # In every run; the others with --all.
-TELLING = {("fanout.before_commit", "stop"), ("disp.amo_marked", "kill"),
-           ("disp.after_response_before_record", "kill")}
+TELLING = {("fanout.before_commit", "stop"), ("disp.after_response_before_record", "kill")}
 CASES = [pytest.param(point, action, id=f"{point}-{action}",
                       marks=() if (point, action) in TELLING else pytest.mark.slow)
          for point in POINTS for action in ("kill", "stop")]

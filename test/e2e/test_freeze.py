@@ -13,7 +13,7 @@ ROLES = ["api", "fan-out", "dispatcher", "cleanup"]
 
 
 @pytest.mark.parametrize("role", [
-    role if role in ("fan-out", "dispatcher") else pytest.param(role, marks=pytest.mark.slow)
+    role if role == "dispatcher" else pytest.param(role, marks=pytest.mark.slow)
     for role in ROLES])
 def test_a_process_frozen_for_five_seconds(hub, database, sink, role):
     """Longer than PostgreSQL keeps its session here."""

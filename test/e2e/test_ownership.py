@@ -126,7 +126,8 @@ def test_results_that_cannot_be_written_for_a_while_are_kept(hub, database, sink
     assert not order_violations(sink.deliveries("/a"), by_key)
 
 
-@pytest.mark.parametrize("guarantee", ["at_least_once", "at_most_once"])
+@pytest.mark.parametrize("guarantee", [
+    "at_least_once", pytest.param("at_most_once", marks=pytest.mark.slow)])
 def test_a_busy_subscriber_is_deleted(hub, database, sink, guarantee):
     one = hub()
     sid = database.subscribe(sink.url("/gone"), delivery_guarantee=guarantee)

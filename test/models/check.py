@@ -89,7 +89,8 @@ def search(configuration, folder):
     fault = build(configuration, folder)
     if fault:
         return Search(fault, "it does not compile:\n" + fault)
-    code, output = run(["./pan", "-E", f"-m{DEPTH_MAX}"], folder)
+    # A table that grows: the default would be 128 MB for each.
+    code, output = run(["./pan", "-E", "-w20", f"-m{DEPTH_MAX}"], folder)
     found = Search(output)
     if code != 0 or "states, stored" not in output:
         found.fault = "the search failed:\n" + output

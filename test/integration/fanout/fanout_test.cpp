@@ -57,7 +57,7 @@ TEST_CASE("each event meets each of 1, 2, 3, 5, 7 and 1,300 subscribers exactly 
   for (const auto& [subscribers, events] :
        {std::pair{1, 900}, {2, 900}, {3, 900}, {5, 900}, {7, 900}, {1300, 20}}) {
     INFO(subscribers << " subscribers");
-    TestDatabase db(1000);
+    TestDatabase db(300);
     Config config;
     config.fanout.batch_rows_max = 100 + subscribers;
     Hub hub(io, db, config);

@@ -342,7 +342,7 @@ void World::run(int steps) {
 
 TEST_CASE("lanes keep every promise under random interleavings and crashes") {
   const char* from_env = std::getenv("EVENTHUB_MODEL_SEEDS");
-  const int seeds = from_env ? std::atoi(from_env) : 250;
+  const int seeds = from_env ? std::atoi(from_env) : 150;
   const char* only = std::getenv("EVENTHUB_MODEL_SEED");
   for (int seed = only ? std::atoi(only) : 1; seed <= (only ? std::atoi(only) : seeds); ++seed) {
     const int steps[] = {80, 300, 1'000};
