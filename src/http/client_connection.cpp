@@ -4,14 +4,14 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ssl/error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <cerrno>
 #include <cstring>
 #include <tuple>
+
+#include "http/as_tuple.hpp"
 
 namespace eventhub::http {
 namespace {
@@ -19,8 +19,6 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using Buffers = std::array<asio::const_buffer, 2>;
-
-constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
 
 Buffers gather(std::string_view head, std::string_view body, std::size_t done) {
   const std::size_t from_head = std::min(done, head.size());

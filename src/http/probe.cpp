@@ -3,35 +3,33 @@
 #include "eventhub/http/probe.hpp"
 
 #include <array>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/stream.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+
+#include "http/as_tuple.hpp"
 
 namespace eventhub::http {
 namespace {
 
 namespace asio = boost::asio;
-using tcp = asio::ip::tcp;
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 template <class Stream>
 Task<std::string> exchange(Stream& stream, std::string request) {
-  auto [unsent, sent] = co_await asio::async_write(stream, asio::buffer(request), kTuple);
+  auto [unsent, sent] = co_await asio::async_write(stream, asio::buffer(request), as_tuple);
   if (unsent || sent != request.size()) co_return unsent.message();
   std::array<char, 12> answer{};
-  auto [unread, got] = co_await asio::async_read(stream, asio::buffer(answer), kTuple);
+  auto [unread, got] = co_await asio::async_read(stream, asio::buffer(answer), as_tuple);
   co_return unread ? unread.message() : std::string(answer.data(), got);
 }
 
-Task<std::string> exchange_with_tls(tcp::socket& socket, std::string request) {
+Task<std::string> exchange_with_tls(asio::ip::tcp::socket& socket, std::string request) {
   asio::ssl::context context(asio::ssl::context::tls_client);
-  asio::ssl::stream<tcp::socket&> stream(socket, context);
-  auto [refused] = co_await stream.async_handshake(asio::ssl::stream_base::client, kTuple);
+  asio::ssl::stream<asio::ip::tcp::socket&> stream(socket, context);
+  auto [refused] = co_await stream.async_handshake(asio::ssl::stream_base::client, as_tuple);
   if (refused) co_return "TLS: " + refused.message();
   std::string answer = co_await exchange(stream, std::move(request));
   co_return answer;
@@ -41,12 +39,12 @@ Task<std::string> exchange_with_tls(tcp::socket& socket, std::string request) {
 
 Task<std::string> probe(Url url) {
   auto executor = co_await asio::this_coro::executor;
-  tcp::resolver resolver(executor);
+  asio::ip::tcp::resolver resolver(executor);
   std::string port = std::to_string(url.port);
-  auto [no_address, addresses] = co_await resolver.async_resolve(url.host, port, kTuple);
+  auto [no_address, addresses] = co_await resolver.async_resolve(url.host, port, as_tuple);
   if (no_address) co_return no_address.message();
-  tcp::socket socket(executor);
-  auto [refused, endpoint] = co_await asio::async_connect(socket, addresses, kTuple);
+  asio::ip::tcp::socket socket(executor);
+  auto [refused, endpoint] = co_await asio::async_connect(socket, addresses, as_tuple);
   if (refused) co_return refused.message();
   std::string request = "GET " + url.target + " HTTP/1.1\r\nHost: " + url.authority() +
                         "\r\nConnection: close\r\n\r\n";

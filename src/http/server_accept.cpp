@@ -1,12 +1,11 @@
 // Listening and accepting, with a way out when connections, addresses or descriptors are used up.
 // Starts serve() of server_session.cpp for every connection.
 #include <algorithm>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/v6_only.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <system_error>
 
 #include "eventhub/core/log.hpp"
+#include "http/as_tuple.hpp"
 #include "http/server_core.hpp"
 #include "http/server_session.hpp"
 #include "http/server_tls.hpp"
@@ -15,7 +14,6 @@ namespace eventhub::http {
 namespace {
 
 namespace asio = boost::asio;
-constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
 // Beyond the limits so many more are accepted at a time, only to be told 503; then accepting waits.
 constexpr std::size_t kTurnedAwayMax = 64;
 constexpr Millis kAcceptBackOff{50};

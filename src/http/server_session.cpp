@@ -3,17 +3,15 @@
 // of the Server.
 #include "http/server_session.hpp"
 
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ssl/stream.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "eventhub/core/log.hpp"
+#include "http/as_tuple.hpp"
 
 namespace eventhub::http {
 namespace {
 
 namespace asio = boost::asio;
-constexpr auto as_tuple = asio::as_tuple(asio::use_awaitable);
 constexpr Millis kLinger{1'000};
 constexpr std::size_t kLingerBytes = 64 << 10;
 

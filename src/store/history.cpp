@@ -55,7 +55,7 @@ Task<std::map<std::int32_t, std::string>> attempts_of(pg::Connection& connection
 // Messages of one event, with their attempts: those before `place`, the last ones first.
 Task<std::vector<ShownMessage>> messages_of(pg::Connection& connection, std::int64_t event_seq,
                                             MessageRef place, int limit) {
-  auto params = window_params(event_seq - 1, event_seq, place, limit, {}, true);
+  auto params = history_params(event_seq - 1, event_seq, place, limit, {}, true);
   const pg::Result rows = co_await connection.run(sql::kHistoryMessages, std::move(params));
   const auto attempts = co_await attempts_of(connection, event_seq);
   std::vector<ShownMessage> found;

@@ -56,8 +56,8 @@ Task<Range> range_of(pg::Connection& connection, const HistoryFilter& filter,
 
 }  // namespace
 
-pg::Params window_params(std::int64_t after, std::int64_t upto, MessageRef before, int limit,
-                         const HistoryFilter& filter, bool of_messages) {
+pg::Params history_params(std::int64_t after, std::int64_t upto, MessageRef before, int limit,
+                          const HistoryFilter& filter, bool of_messages) {
   pg::Params params;
   params.i64(after).i64(upto).i64(before.event_seq).i32(before.sid).i32(limit);
   params.text(filter.event_type).text(filter.organization_id).text(filter.user_id);
@@ -78,7 +78,7 @@ Task<HistoryPage> scan_history(pg::Connection& connection, HistoryQuery query, H
        window = std::min(window * 4, kLargestWindow)) {
     const std::int64_t after = std::max(lowest, upto - window);
     const int wanted = limit - static_cast<int>(page.rows.size());
-    auto params = window_params(after, upto, place, wanted + 1, filter, of_messages);
+    auto params = history_params(after, upto, place, wanted + 1, filter, of_messages);
     const pg::Result rows = co_await connection.run(query.statement, std::move(params));
     for (int row = 0; row < std::min(rows.rows(), wanted); ++row) {
       page.rows.push_back(query.text(rows, row));

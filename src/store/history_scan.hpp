@@ -16,8 +16,8 @@ struct HistoryQuery {
 
 // $6 event_type, $7 organization_id, $8 user_id, $9 since, $10 until; and for messages $11 the
 // subscriber's id, $12 the status.
-pg::Params window_params(std::int64_t after, std::int64_t upto, MessageRef before, int limit,
-                         const HistoryFilter& filter, bool of_messages);
+pg::Params history_params(std::int64_t after, std::int64_t upto, MessageRef before, int limit,
+                          const HistoryFilter& filter, bool of_messages);
 
 // Reads windows from `before` down until the page is full, the rows end, or enough was looked at.
 Task<HistoryPage> scan_history(pg::Connection& connection, HistoryQuery query, HistoryFilter filter,

@@ -5,7 +5,7 @@ namespace eventhub::store {
 namespace {
 
 const pg::Statement kTryLock{"session_lock", "SELECT pg_try_advisory_lock($1, $2)"};
-const pg::Statement kUnlock{"session_unlock", "SELECT pg_advisory_unlock($1, $2)"};
+const pg::Statement kReleaseSession{"session_unlock", "SELECT pg_advisory_unlock($1, $2)"};
 
 }  // namespace
 
@@ -28,11 +28,11 @@ Task<bool> LockSession::try_acquire() {
 
 Task<void> LockSession::release() {
   pg::Params params = key();
-  co_await connection_->run(kUnlock, std::move(params));
+  co_await connection_->run(kReleaseSession, std::move(params));
 }
 
 pg::Call LockSession::unlock() const {
-  return {&kUnlock, key()};
+  return {&kReleaseSession, key()};
 }
 
 }  // namespace eventhub::store

@@ -41,7 +41,7 @@ const pg::Statement kUpdate{
         " THEN s.paused_reason END, updated_at = now() WHERE s.id = $2 RETURNING s.id, " +
         kShown};
 
-const pg::Statement kPause{
+const pg::Statement kPauseByCaller{
     "subscriber_pause",
     "UPDATE subscribers s SET paused = true, paused_reason = coalesce($2, CASE WHEN paused THEN"
     " paused_reason END), updated_at = CASE WHEN paused AND $2::text IS NULL THEN updated_at ELSE"
@@ -97,7 +97,7 @@ Task<std::optional<std::string>> SubscriberAdmin::pause(Uuid id,
                                                         std::optional<std::string> reason) {
   pg::Params params;
   params.uuid(id).text(reason);
-  auto changed = co_await one(kPause, std::move(params));
+  auto changed = co_await one(kPauseByCaller, std::move(params));
   tell();
   co_return changed;
 }

@@ -1,31 +1,22 @@
 // /dlq over HTTP, down to the requests that owners of shards read (redeliveries, discards).
 #include <regex>
 
-#include "api_fixture.hpp"
 #include "eventhub/core/ids.hpp"
 #include "eventhub/core/json.hpp"
+#include "members.hpp"
 
 namespace eventhub {
 namespace {
 
+using test::all;
 using test::Answer;
 using test::ApiFixture;
-
-using Words = std::vector<std::string>;
-
-Words all(const std::string& text, const std::string& member) {
-  Words found;
-  const std::regex pattern("\"" + member + R"re(":(?:"([^"]*)"|([^,}\]]*)))re");
-  for (auto at = std::sregex_iterator(text.begin(), text.end(), pattern);
-       at != std::sregex_iterator(); ++at) {
-    found.push_back((*at)[1].matched ? (*at)[1].str() : (*at)[2].str());
-  }
-  return found;
-}
+using test::kJson;
+using test::Words;
 
 // Two subscribers, and dead letters of them; the later the number the later it died.
-struct World : ApiFixture {
-  World() : ApiFixture() {
+struct DeadLetters : ApiFixture {
+  DeadLetters() : ApiFixture() {
     db.sql(
         "INSERT INTO subscribers (name, event_type, webhook_url, created_by) SELECT n, '>', "
         "'http://a.example', 'test' FROM unnest(ARRAY['one', 'two']) n");
@@ -47,13 +38,13 @@ struct World : ApiFixture {
         "redeliveries");
   }
   Answer press(const std::string& path, const std::string& body = {}) {
-    return send("POST", path, body.empty() ? "" : "Content-Type: application/json\r\n", body);
+    return send("POST", path, body.empty() ? "" : kJson, body);
   }
   Answer retry_all(const std::string& body) { return press("/dlq/retry", body); }
 };
 
 TEST_CASE("dead letters are listed newest first, by filter, without payloads") {
-  World hub;
+  DeadLetters hub;
   for (int event = 1; event <= 3; ++event) {
     hub.die(event, 1);
     hub.die(event, 2);
@@ -64,16 +55,16 @@ TEST_CASE("dead letters are listed newest first, by filter, without payloads") {
     const auto answer = hub.get("/dlq?limit=4" + cursor);
     REQUIRE(answer.status == 200);
     CHECK_FALSE(answer.says("payload"));
-    for (const auto& id : all(answer.body, "id")) seen.push_back(id);
-    cursor = "&cursor=" + all(answer.body, "next_cursor").at(0);
+    for (const auto& id : all(answer, "id")) seen.push_back(id);
+    cursor = "&cursor=" + all(answer, "next_cursor").at(0);
   } while (cursor != "&cursor=null");
-  CHECK(seen == Words{World::id(3, 2), World::id(3, 1), World::id(2, 2), World::id(2, 1),
-                      World::id(1, 2), World::id(1, 1)});
+  CHECK(seen == Words{DeadLetters::id(3, 2), DeadLetters::id(3, 1), DeadLetters::id(2, 2),
+                      DeadLetters::id(2, 1), DeadLetters::id(1, 2), DeadLetters::id(1, 1)});
   const auto count = [&](const std::string& query) {
     const auto answer = hub.get("/dlq?" + query);
     INFO(answer.body);
     REQUIRE(answer.status == 200);
-    return all(answer.body, "id").size();
+    return all(answer, "id").size();
   };
   CHECK(count("subscriber=" + hub.db.query("SELECT id FROM subscribers WHERE sid = 2")) == 3);
   CHECK(count("event_type=type.1") == 2);
@@ -91,9 +82,9 @@ TEST_CASE("dead letters are listed newest first, by filter, without payloads") {
 }
 
 TEST_CASE("one dead letter is shown with its payload byte for byte") {
-  World hub;
+  DeadLetters hub;
   hub.die(1, 1, R"({"b":  1e2, "a":"\ud800", "c":"{}"})");
-  const auto answer = hub.get("/dlq/" + World::id(1, 1));
+  const auto answer = hub.get("/dlq/" + DeadLetters::id(1, 1));
   REQUIRE(answer.status == 200);
   INFO(answer.body);
   CHECK(answer.says(R"("payload":{"b":  1e2, "a":"\ud800", "c":"{}"})"));
@@ -101,7 +92,7 @@ TEST_CASE("one dead letter is shown with its payload byte for byte") {
   CHECK(answer.says(R"("last_status":401)"));
   CHECK(answer.says(R"("failed_at":"2026-01-31T08:00:01.123Z")"));
   CHECK_FALSE(validate_json(answer.body, 8).has_value());
-  for (const std::string& id : {World::id(1, 2), World::id(2, 1), to_string(Uuid{}),
+  for (const std::string& id : {DeadLetters::id(1, 2), DeadLetters::id(2, 1), to_string(Uuid{}),
                                 std::string("x"), to_string(message_id({1, 1}, uuid_random()))}) {
     INFO(id);
     CHECK(hub.get("/dlq/" + id).status == 404);
@@ -111,15 +102,15 @@ TEST_CASE("one dead letter is shown with its payload byte for byte") {
 }
 
 TEST_CASE("a retry is asked for once, and not where it cannot be") {
-  World hub;
+  DeadLetters hub;
   for (int event = 1; event <= 3; ++event) hub.die(event, 1);
   const auto press = [&](int event, const std::string& body = {}) {
-    return hub.press("/dlq/" + World::id(event, 1) + "/retry", body);
+    return hub.press("/dlq/" + DeadLetters::id(event, 1) + "/retry", body);
   };
   CHECK(press(1).status == 202);
   CHECK(press(1).status == 409);
   CHECK(hub.requests() == "1/1");
-  CHECK(hub.get("/dlq/" + World::id(1, 1)).says(R"("retrying":true)"));
+  CHECK(hub.get("/dlq/" + DeadLetters::id(1, 1)).says(R"("retrying":true)"));
   hub.db.sql("UPDATE dead_letter_queue SET payload = NULL WHERE event_seq = 2");
   CHECK(press(2).status == 410);
   hub.db.sql("UPDATE subscribers SET delivery_guarantee = 'at_most_once'");
@@ -131,15 +122,15 @@ TEST_CASE("a retry is asked for once, and not where it cannot be") {
 }
 
 TEST_CASE("a discard is handed to the owner of the key") {
-  World hub;
+  DeadLetters hub;
   hub.die(1, 1);
-  CHECK(hub.send("DELETE", "/dlq/" + World::id(1, 1)).status == 202);
-  CHECK(hub.send("DELETE", "/dlq/" + World::id(1, 1)).status == 202);
+  CHECK(hub.send("DELETE", "/dlq/" + DeadLetters::id(1, 1)).status == 202);
+  CHECK(hub.send("DELETE", "/dlq/" + DeadLetters::id(1, 1)).status == 202);
   CHECK(hub.db.query("SELECT event_seq, sid, shard, khash FROM discards") == "1|1|7|1");
 }
 
 TEST_CASE("all that match are counted first, then sent again") {
-  World hub;
+  DeadLetters hub;
   for (int event = 1; event <= 4; ++event) {
     hub.die(event, 1);
     hub.die(event, 2);
@@ -166,11 +157,11 @@ TEST_CASE("all that match are counted first, then sent again") {
 }
 
 TEST_CASE("a request to send many again says what it means") {
-  World hub;
+  DeadLetters hub;
   const auto pointer = [&](const std::string& body) {
     const auto answer = hub.retry_all(body);
     CHECK(answer.status == 422);
-    return all(answer.body, "pointer").at(0);
+    return all(answer, "pointer").at(0);
   };
   CHECK(hub.press("/dlq/retry").status == 422);
   CHECK(pointer("{}") == "#/filter");
@@ -184,7 +175,7 @@ TEST_CASE("a request to send many again says what it means") {
 }
 
 TEST_CASE("the export is a line per letter, in pieces of bounded size") {
-  World hub;
+  DeadLetters hub;
   for (int event = 1; event <= 5; ++event) hub.die(event, 1);
   const auto whole = hub.get("/dlq/export");
   REQUIRE(whole.status == 200);
@@ -202,7 +193,7 @@ TEST_CASE("the export is a line per letter, in pieces of bounded size") {
     std::string cursor;
     do {
       const auto piece = hub.get("/dlq/export?" + query + cursor);
-      for (const auto& id : all(piece.body, "id")) ids.push_back(id);
+      for (const auto& id : all(piece, "id")) ids.push_back(id);
       ids.emplace_back("|");
       std::smatch found;
       const bool more =
@@ -211,15 +202,17 @@ TEST_CASE("the export is a line per letter, in pieces of bounded size") {
     } while (!cursor.empty());
     return ids;
   };
-  CHECK(follow("limit=2") == Words{World::id(5, 1), World::id(4, 1), "|", World::id(3, 1),
-                                   World::id(2, 1), "|", World::id(1, 1), "|"});
-  CHECK(follow("limit=5&event_type=type.2") == Words{World::id(2, 1), "|"});
+  CHECK(follow("limit=2") == Words{DeadLetters::id(5, 1), DeadLetters::id(4, 1), "|",
+                                   DeadLetters::id(3, 1), DeadLetters::id(2, 1), "|",
+                                   DeadLetters::id(1, 1), "|"});
+  CHECK(follow("limit=5&event_type=type.2") == Words{DeadLetters::id(2, 1), "|"});
   // The row that reaches 8 MiB of payload is the last of its piece.
   hub.db.sql(
       "UPDATE dead_letter_queue SET payload = '[\"' || repeat('x', 5000000) || '\"]' "
       "WHERE event_seq >= 3");
-  CHECK(follow("") == Words{World::id(5, 1), World::id(4, 1), "|", World::id(3, 1), World::id(2, 1),
-                            World::id(1, 1), "|"});
+  CHECK(follow("") == Words{DeadLetters::id(5, 1), DeadLetters::id(4, 1), "|",
+                            DeadLetters::id(3, 1), DeadLetters::id(2, 1), DeadLetters::id(1, 1),
+                            "|"});
 }
 
 }  // namespace

@@ -1,13 +1,15 @@
 // API keys over HTTP: who is let in, who is not and how he is told, and what keys are made of.
 #include <regex>
 
-#include "api_fixture.hpp"
+#include "members.hpp"
 
 namespace eventhub {
 namespace {
 
 using test::Answer;
 using test::ApiFixture;
+using test::kJson;
+using test::one;
 
 constexpr const char* kEvent = R"({"event_type":"a","payload":{}})";
 const std::string kAdmin = "an-admin-key-of-the-settings-0123456789";
@@ -16,23 +18,17 @@ std::string bearer(const std::string& token) {
   return "Authorization: Bearer " + token + "\r\n";
 }
 
-std::string member(const Answer& answer, const std::string& name) {
-  std::smatch match;
-  const std::regex wanted("\"" + name + "\":\"([^\"]*)\"");
-  return std::regex_search(answer.body, match, wanted) ? match[1].str() : "";
-}
-
 struct KeyedHub : ApiFixture {
   KeyedHub() : ApiFixture([](Config& made) { made.server.admin_key = kAdmin; }) {}
   Answer create(const std::string& body, const std::string& headers = bearer(kAdmin)) {
-    return send("POST", "/keys", "Content-Type: application/json\r\n" + headers, body);
+    return send("POST", "/keys", kJson + headers, body);
   }
   std::string token(const std::string& name, const std::string& scope,
                     const std::string& producer) {
     const auto made = create(R"({"name":")" + name + R"(","scopes":[")" + scope +
                              R"("],"producer":")" + producer + R"("})");
     REQUIRE(made.status == 201);
-    return member(made, "token");
+    return one(made, "token");
   }
   Answer revoke(const std::string& id) { return send("DELETE", "/keys/" + id, bearer(kAdmin)); }
 };
@@ -57,10 +53,9 @@ TEST_CASE("the first key shuts the door at once, and the last one revoked does n
                              R"({"name":"first","scopes":["admin"]})");
   REQUIRE(made.status == 201);
   CHECK(hub.post(kEvent).status == 401);
-  CHECK(hub.post(kEvent, bearer(member(made, "token"))).status == 202);
-  CHECK(hub.send("DELETE", "/keys/" + member(made, "id"), bearer(member(made, "token"))).status ==
-        204);
-  CHECK(hub.post(kEvent, bearer(member(made, "token"))).status == 401);
+  CHECK(hub.post(kEvent, bearer(one(made, "token"))).status == 202);
+  CHECK(hub.send("DELETE", "/keys/" + one(made, "id"), bearer(one(made, "token"))).status == 204);
+  CHECK(hub.post(kEvent, bearer(one(made, "token"))).status == 401);
   CHECK(hub.post(kEvent).status == 401);
   CHECK(hub.db.query("SELECT created_by FROM api_keys") == "anybody, 127.0.0.1");
 }
@@ -117,14 +112,14 @@ TEST_CASE("a key is shown once and kept as its digest") {
   KeyedHub hub;
   const auto made = hub.create(R"({"name":"shop","scopes":["publish","read"]})");
   REQUIRE(made.status == 201);
-  const std::string token = member(made, "token");
+  const std::string token = one(made, "token");
   CHECK(std::regex_match(token, std::regex("ehk_[0-9a-f]{64}")));
-  CHECK(made.has("Location: /keys/" + member(made, "id")));
+  CHECK(made.has("Location: /keys/" + one(made, "id")));
   CHECK(made.has("Cache-Control: no-store"));
   CHECK(made.says(R"("producer":"shop","scopes":["publish","read"])"));
   CHECK(made.says(R"("created_by":"key EVENTHUB_ADMIN_KEY, 127.0.0.1")"));
   const auto listed = hub.send("GET", "/keys", bearer(kAdmin));
-  CHECK(listed.says(member(made, "id")));
+  CHECK(listed.says(one(made, "id")));
   CHECK_FALSE(listed.says("token"));
   CHECK_FALSE(listed.says("ehk_"));
   CHECK(hub.db.query("SELECT token_sha256 = sha256('" + token + "'::bytea) FROM api_keys") == "t");
@@ -154,10 +149,10 @@ TEST_CASE("an idempotency key is its producer's, whichever key he sends it with"
   CHECK(first.status == 202);
   const auto again = hub.post(kEvent, fresh + key);
   CHECK(again.status == 200);
-  CHECK(member(again, "event_id") == member(first, "event_id"));
+  CHECK(one(again, "event_id") == one(first, "event_id"));
   const auto foreign = hub.post(kEvent, other + key);
   CHECK(foreign.status == 202);
-  CHECK(member(foreign, "event_id") != member(first, "event_id"));
+  CHECK(one(foreign, "event_id") != one(first, "event_id"));
   CHECK(hub.post(R"({"event_type":"b","payload":{}})", fresh + key).status == 422);
 }
 

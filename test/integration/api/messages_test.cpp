@@ -1,41 +1,23 @@
 // GET /events and GET /messages over HTTP. Events come by POST; what the other roles would have
 // done with them is written by SQL.
 #include <limits>
-#include <regex>
 
-#include "api_fixture.hpp"
 #include "eventhub/core/ids.hpp"
 #include "eventhub/core/json.hpp"
+#include "members.hpp"
 
 namespace eventhub {
 namespace {
 
+using test::all;
 using test::Answer;
 using test::ApiFixture;
+using test::kJson;
+using test::one;
+using test::Words;
 
-constexpr const char* kJson = "Content-Type: application/json\r\n";
-
-std::vector<std::string> all(const Answer& answer, const std::string& member) {
-  std::vector<std::string> found;
-  const std::regex pattern("\"" + member + R"re(":(?:"([^"]*)"|([^,}\]]*)))re");
-  for (auto at = std::sregex_iterator(answer.body.begin(), answer.body.end(), pattern);
-       at != std::sregex_iterator(); ++at) {
-    found.push_back((*at)[1].matched ? (*at)[1].str() : (*at)[2].str());
-  }
-  return found;
-}
-
-std::string one(const Answer& answer, const std::string& member) {
-  INFO(answer.body);
-  const auto found = all(answer, member);
-  REQUIRE_FALSE(found.empty());
-  return found.front();
-}
-
-using Words = std::vector<std::string>;
-
-struct World : ApiFixture {
-  World() : ApiFixture() {
+struct History : ApiFixture {
+  History() : ApiFixture() {
     db.sql(
         "INSERT INTO subscribers (name, event_type, webhook_url, created_by) SELECT n, '>', "
         "'http://a.example', 'test' FROM unnest(ARRAY['one', 'two', 'three']) n");
@@ -69,7 +51,7 @@ struct World : ApiFixture {
 };
 
 // Messages in every state that there is.
-void add_states(World& hub) {
+void add_states(History& hub) {
   for (int i = 0; i < 11; ++i) hub.event();
   hub.fan_out();
   hub.attempt(2, 1, 1, 1);
@@ -91,7 +73,7 @@ void add_states(World& hub) {
 }
 
 TEST_CASE("the list and message_status say the same of every message") {
-  World hub;
+  History hub;
   add_states(hub);
   for (const char* change : {"", "SET paused = true", "SET is_active = false"}) {
     if (*change != '\0') hub.db.sql("UPDATE subscribers " + std::string(change));
@@ -121,7 +103,7 @@ TEST_CASE("the list and message_status say the same of every message") {
 }
 
 TEST_CASE("a message shows its attempts, and why and until when it waits") {
-  World hub;
+  History hub;
   const std::string event = hub.event("a.b", R"(,"organization_id":"o","user_id":"u")");
   hub.fan_out();
   hub.attempt(1, 1, 1, 2, "'2026-01-31T08:01:00Z'");
@@ -153,7 +135,7 @@ TEST_CASE("a message shows its attempts, and why and until when it waits") {
 }
 
 TEST_CASE("an event is there right after its 202, with its bytes, and later with its messages") {
-  World hub;
+  History hub;
   const auto made = hub.post(R"({"event_type":"a","payload":{"b":  1e2, "x":"\ud800"},)"
                              R"("user_id":"u"})");
   const std::string id = one(made, "event_id");
@@ -174,7 +156,7 @@ TEST_CASE("an event is there right after its 202, with its bytes, and later with
 }
 
 TEST_CASE("events are listed newest first, in pages, by what they are") {
-  World hub;
+  History hub;
   for (const char* type : {"a", "b", "a"}) {
     hub.event(type, R"(,"organization_id":")" + std::string(type) + R"(","user_id":"u1")");
   }
@@ -220,7 +202,7 @@ TEST_CASE("what a request looks at is bounded; the next one goes on from there")
 }
 
 TEST_CASE("messages are listed by subscriber, and pages do not repeat or leave out any") {
-  World hub;
+  History hub;
   for (int i = 0; i < 3; ++i) hub.event(i == 1 ? "b" : "a");
   hub.fan_out(3);
   Words seen;
@@ -243,7 +225,7 @@ TEST_CASE("messages are listed by subscriber, and pages do not repeat or leave o
 }
 
 TEST_CASE("a message that is over goes out again, once at a time") {
-  World hub;
+  History hub;
   add_states(hub);
   const auto press = [&](int event, const std::string& body = {}) {
     return hub.send("POST", "/messages/" + hub.message(event, 1) + "/retry",

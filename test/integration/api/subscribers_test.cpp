@@ -1,16 +1,16 @@
 // /subscribers over HTTP, down to the row in the database.
 #include <regex>
 
-#include "api_fixture.hpp"
 #include "eventhub/core/json.hpp"
+#include "members.hpp"
 
 namespace eventhub {
 namespace {
 
 using test::Answer;
 using test::ApiFixture;
+using test::kJson;
 
-constexpr const char* kJson = "Content-Type: application/json\r\n";
 const std::string kPlain =
     R"({"name":"a","event_type":"user.created","webhook_url":"https://api.example.com/a"})";
 

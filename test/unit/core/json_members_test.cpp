@@ -7,7 +7,7 @@ namespace {
 
 using Kind = JsonValue::Kind;
 
-std::string fault(std::string_view text, std::size_t depth = 8) {
+std::string member_fault(std::string_view text, std::size_t depth = 8) {
   const auto result = read_json_object(text, depth);
   const auto* error = std::get_if<InputError>(&result);
   return error == nullptr ? "" : error->detail;
@@ -39,16 +39,16 @@ TEST_CASE("members keep their order, kind and spelling") {
 }
 
 TEST_CASE("what is no object of members is refused") {
-  CHECK(fault("[]") == "the body must be a JSON object");
-  CHECK(fault("1") == "the body must be a JSON object");
-  CHECK(fault("").find("empty") != std::string::npos);
-  CHECK(fault(R"({"a":1,"\u0061":2})") == "a member is given more than once");
-  CHECK(fault(R"({"\ud800":1})").find("surrogate") != std::string::npos);
-  CHECK(fault(R"({"a":[[1]]})", 2) == "nested deeper than allowed at byte offset 6");
+  CHECK(member_fault("[]") == "the body must be a JSON object");
+  CHECK(member_fault("1") == "the body must be a JSON object");
+  CHECK(member_fault("").find("empty") != std::string::npos);
+  CHECK(member_fault(R"({"a":1,"\u0061":2})") == "a member is given more than once");
+  CHECK(member_fault(R"({"\ud800":1})").find("surrogate") != std::string::npos);
+  CHECK(member_fault(R"({"a":[[1]]})", 2) == "nested deeper than allowed at byte offset 6");
   for (const char* text : {R"({"a")", R"({"a":})", R"({"a":1,})", R"({"a":1}x)", "{\"a\":\"\xff\"}",
                            R"({"a":tru})", "[1"}) {
     INFO(text);
-    CHECK(fault(text).starts_with("not valid JSON"));
+    CHECK(member_fault(text).starts_with("not valid JSON"));
   }
   CHECK_FALSE(json_string({Kind::string, R"("\ud800")"}));
 }

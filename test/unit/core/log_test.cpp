@@ -36,20 +36,20 @@ std::string text(std::string_view message, std::initializer_list<log::Field> fie
   return log::format_line(Format::text, kTime, Level::warn, message, fields);
 }
 
-struct Pipe {
+struct ReadablePipe {
   int read_end = -1, write_end = -1;
-  Pipe() {
+  ReadablePipe() {
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     read_end = ends[0];
     write_end = ends[1];
   }
-  ~Pipe() {
+  ~ReadablePipe() {
     close_reader();
     ::close(write_end);
   }
-  Pipe(const Pipe&) = delete;
-  Pipe& operator=(const Pipe&) = delete;
+  ReadablePipe(const ReadablePipe&) = delete;
+  ReadablePipe& operator=(const ReadablePipe&) = delete;
   void close_reader() {
     if (read_end >= 0) ::close(read_end);
     read_end = -1;
@@ -109,7 +109,7 @@ TEST_CASE("a value can neither end the line nor reach the terminal", "[log]") {
 }
 
 TEST_CASE("lines arrive complete and in order", "[log]") {
-  Pipe pipe;
+  ReadablePipe pipe;
   log::Sink sink(pipe.write_end, 1 << 20, loss_line);
   std::string wanted;
   for (int i = 0; i < 1000; ++i) {
@@ -127,7 +127,7 @@ TEST_CASE("lines arrive complete and in order", "[log]") {
 }
 
 TEST_CASE("a pipe that nobody reads costs lines, never time", "[log]") {
-  Pipe pipe;
+  ReadablePipe pipe;
   log::Sink sink(pipe.write_end, 256 << 10, loss_line);
   const std::string line(99, 'x');
   auto longest = 0ms;
@@ -157,7 +157,7 @@ TEST_CASE("a pipe that nobody reads costs lines, never time", "[log]") {
 }
 
 TEST_CASE("a non-blocking stdout is waited for", "[log]") {
-  Pipe pipe;
+  ReadablePipe pipe;
   REQUIRE(::fcntl(pipe.write_end, F_SETFL, O_NONBLOCK) == 0);
   log::Sink sink(pipe.write_end, 1 << 20, loss_line);
   const std::string line(99, 'x');
@@ -167,7 +167,7 @@ TEST_CASE("a non-blocking stdout is waited for", "[log]") {
 }
 
 TEST_CASE("a reader who is gone does not end the program", "[log]") {
-  Pipe pipe;
+  ReadablePipe pipe;
   log::Sink sink(pipe.write_end, 1 << 20, loss_line);
   pipe.close_reader();
   sink.append("one\ntwo\n", true);
@@ -200,7 +200,7 @@ TEST_CASE("a full disk tears one line, not the next", "[log]") {
 }
 
 TEST_CASE("the process's log goes to stdout from its level on", "[log]") {
-  Pipe pipe;
+  ReadablePipe pipe;
   const int before = ::dup(STDOUT_FILENO);
   ::dup2(pipe.write_end, STDOUT_FILENO);
   log::configure(Level::info, Format::json, 1 << 20);
