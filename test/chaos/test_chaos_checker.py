@@ -326,6 +326,20 @@ def test_a_lost_session_explains_a_repetition_too():
     assert verdict.code == 0 and verdict.counts["unforced"] == 1
 
 
+def test_who_timed_out_does_not_wait_for_the_end_that_a_late_receiver_wrote():
+    """Time-out 2 s after the start, the receiver ends 0.13 s later, the retry is due in between."""
+    records = good()
+    only(records, "database", table="attempts", seq=3, sid=3).update(
+        outcome="retry", status=None, latency_ms=2000)
+    first = only(records, "sink", phase="start", number=3, path="/3")
+    only(records, "sink", phase="end", n=first["n"])["t"] = at(11.52 + 2.13)
+    deliver(records, 3, 3, 11.52 + 2.22, 11.52 + 2.23, attempt=2)
+    row(records, 3, 3, 2, "delivered", 200)
+    assert violated(records) == set()
+    only(records, "database", table="attempts", seq=3, sid=3, attempt=1).update(status=503)
+    assert "I9" in violated(records)
+
+
 def test_one_stale_request_of_a_frozen_process_is_allowed_and_no_second_one():
     records = good()
     fault(records, "stop", 11.5, 13.1, stale=True)
