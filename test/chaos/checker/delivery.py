@@ -171,7 +171,7 @@ def _wait(history, ref, one, number, sent):
     # Who timed out did not wait for the end that a late receiver wrote down.
     unheard = any(row["attempt"] == number and row["outcome"] == "retry" and row["status"] is None
                   for row in history.rows.get(ref, ()))
-    begun = last.start if last.end is None or unheard else last.end
+    begun = last.given_up or (last.start if last.end is None or unheard else last.end)
     if first - begun < wait - EARLY:
         yield (f"{named(ref)}: attempt {number + 1} came {(first - begun) / SECOND:.3f} s after "
                f"the end of the one before, not {wait / SECOND:.3f} s")
