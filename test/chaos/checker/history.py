@@ -59,7 +59,7 @@ class Attempt:
     signed: bool = None
     number: int = None
     type: str = None
-    given_up: int = None  # when the hub's time-out was over, where it had one
+    given_up: int = None  # when it was over for the hub, where that got no answer
 
     @property
     def ref(self):
@@ -163,11 +163,12 @@ class History:
             self.sent[one.ref].append(one)
 
     def _given_up(self, attempt):
-        """By the hub's own times: the request may have waited for a busy receiver, which counts
-        from its arrival. One that arrives after its time-out was not given up in time."""
+        """By the hub's own times, where it got no answer: the request may have waited for a busy
+        receiver, which counts from its arrival, and who lost his connection has no end to write
+        down. A request that arrives after that was not given up in time."""
         for row in self.rows.get(attempt.ref, ()):
             if (row["attempt"] == attempt.attempt and row["outcome"] != "started"
-                    and row["status"] is None and "timed out" in (row["error"] or "")):
+                    and row["status"] is None):
                 over = row["sent"] + row["latency_ms"] * 1_000_000
                 if row["sent"] - SECOND // 10 <= attempt.start <= over:
                     return over
