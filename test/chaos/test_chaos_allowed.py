@@ -58,6 +58,13 @@ def test_a_request_that_waited_for_its_receiver_was_over_when_the_hub_said_so():
     assert "I6" in violated(_timed_out(42.1)), "after its time-out"
 
 
+def test_what_an_answer_that_came_too_late_asks_for_is_not_heard():
+    records = _timed_out(40.4)
+    first = only(records, "sink", phase="start", number=EVENTS, path="/1", attempt=1)
+    only(records, "sink", phase="end", n=first["n"])["status"] = 429
+    assert violated(records) == set()
+
+
 def test_a_connection_cut_under_a_receiver_at_work_lets_the_hub_send_again():
     records = good()
     deliver(records, 3, 1, 11.525, 11.6)

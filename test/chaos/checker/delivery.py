@@ -164,7 +164,7 @@ def _wait(history, ref, one, number, sent):
         return
     first, last = after[0].start, max(before, key=lambda attempt: attempt.start)
     backoff = one["backoff"][min(number, len(one["backoff"])) - 1]
-    asked = 1.0 if last.status == 429 else 0.0
+    asked = 1.0 if last.status == 429 and not last.given_up else 0.0  # heard in time
     wait = int(max(backoff, asked) * SECOND)
     if last.start > first:  # a repetition that a fault explains; I5 looks at its order
         return
