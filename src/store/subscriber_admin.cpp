@@ -38,7 +38,22 @@ const pg::Statement kUpdate{
     "UPDATE subscribers s SET (" + subscriber_columns("") + ") = (SELECT " +
         subscriber_columns("n.") + " FROM " + changed_row("$1") +
         "), paused_reason = CASE WHEN coalesce(($1::jsonb ->> 'paused')::bool, s.paused)"
-        " THEN s.paused_reason END, updated_at = now() WHERE s.id = $2 RETURNING s.id, " +
+        " THEN s.paused_reason END, previous_secret = CASE WHEN NOT $1::jsonb @>"
+        " '{\"secret\": null}' THEN s.previous_secret END, updated_at = now()"
+        " WHERE s.id = $2 RETURNING s.id, " +
+        kShown};
+
+// The current secret becomes the previous one for $3 seconds. Not while one is previous already,
+// unless $4: it would end.
+const pg::Statement kRotate{
+    "subscriber_rotate_secret",
+    "UPDATE subscribers s SET secret = $2,"
+    " previous_secret = CASE WHEN $3 > 0 THEN s.secret END,"
+    " previous_secret_until = CASE WHEN $3 > 0 AND s.secret IS NOT NULL"
+    " THEN now() + make_interval(secs => $3) END,"
+    " updated_at = now() WHERE s.id = $1 AND ($4 OR s.previous_secret IS NULL"
+    " OR s.previous_secret_until IS NULL OR s.previous_secret_until <= now())"
+    " RETURNING s.id, " +
         kShown};
 
 const pg::Statement kPauseByCaller{
@@ -106,6 +121,15 @@ Task<std::optional<std::string>> SubscriberAdmin::resume(Uuid id) {
   pg::Params params;
   params.uuid(id);
   auto changed = co_await one(kResume, std::move(params));
+  tell();
+  co_return changed;
+}
+
+Task<std::optional<std::string>> SubscriberAdmin::rotate_secret(Uuid id, SecretRotation wanted) {
+  pg::Params params;
+  params.uuid(id).text(wanted.secret).f64(static_cast<double>(wanted.overlap.count()));
+  params.boolean(wanted.force);
+  auto changed = co_await one(kRotate, std::move(params));
   tell();
   co_return changed;
 }

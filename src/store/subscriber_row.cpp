@@ -33,6 +33,7 @@ enum Column {
   kHeaderOthers,
   kSecret,
   kPreviousSecret,
+  kPreviousSecretUntil,
   kSpread,
 };
 
@@ -128,6 +129,7 @@ void read_fields(const pg::Result& result, int row, Subscriber& subscriber) {
   if (!result.is_null(row, kSecret)) subscriber.secrets.emplace_back(result.text(row, kSecret));
   if (!result.is_null(row, kPreviousSecret)) {
     subscriber.secrets.emplace_back(result.text(row, kPreviousSecret));
+    subscriber.last_secret_until = result.optional_timestamp(row, kPreviousSecretUntil);
   }
 }
 

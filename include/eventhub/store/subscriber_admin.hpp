@@ -35,6 +35,12 @@ struct SubscriberPage {
   std::optional<std::int32_t> next;
 };
 
+struct SecretRotation {
+  std::string secret;
+  Seconds overlap{0};  // for so long the former one signs, too
+  bool force = false;  // although the one before it still signs: that one ends
+};
+
 // Columns that a caller may write; everything else of a row is the hub's.
 bool is_subscriber_column(std::string_view name);
 
@@ -54,6 +60,8 @@ class SubscriberAdmin {
   Task<SubscriberChange> change(Uuid id, std::string fields);
   Task<std::optional<std::string>> pause(Uuid id, std::optional<std::string> reason);
   Task<std::optional<std::string>> resume(Uuid id);
+  // Nullopt also when a rotation is under way and `force` is not set.
+  Task<std::optional<std::string>> rotate_secret(Uuid id, SecretRotation wanted);
   // Its open messages end as cancelled.
   Task<bool> remove(Uuid id);
 
