@@ -50,7 +50,8 @@ http::Response not_written(const store::SubscriberChange& change) {
 
 SubscriberBody read_body(const Api& api, const http::Request& request, bool whole) {
   auto members = read_members(request, api.depth_max(), whole ? "" : kMergePatch);
-  auto body = read_subscriber_body(members, api.context.config, whole);
+  auto body =
+      read_subscriber_body(members, api.context.config, api.context.subscribers.box(), whole);
   if (!body.faults.empty()) throw Refused(unprocessable(body.faults));
   const auto same = [](const JsonMember& member) { return member.name == "created_by"; };
   if (whole && std::none_of(members.begin(), members.end(), same)) {
@@ -87,7 +88,8 @@ RotationBody read_rotation(const Api& api, const http::Request& request) {
     body.refuse("secret", "must be whsec_ and the base64 of 24 to 64 bytes");
   }
   if (!given) rotation.made = http::random_webhook_secret();
-  rotation.wanted.secret = given.value_or(rotation.made);
+  const std::string secret = given.value_or(rotation.made);
+  rotation.wanted.secret = api.context.subscribers.box().seal(SecretUse::signing, secret);
   rotation.wanted.overlap =
       Seconds{body.number("overlap_seconds", 0, kOverlapMax.count()).value_or(kOverlap.count())};
   rotation.wanted.force = body.flag("force").value_or(false);

@@ -51,6 +51,7 @@ std::shared_ptr<Endpoint> Endpoints::of(const SubscriberPtr& row) {
   if (slot && slot->row == row) return slot;
   auto endpoint = std::make_shared<Endpoint>();
   endpoint->row = row;
+  endpoint->error = row->problem;
   auto parsed = parse_url(row->webhook_url);
   if (auto* url = std::get_if<Url>(&parsed)) {
     endpoint->url = std::move(*url);

@@ -36,12 +36,12 @@ const pg::Statement kPause{"subscribers_pause", R"(
 UPDATE subscribers SET paused = true, paused_reason = $2, updated_at = now()
 WHERE sid = $1 AND NOT paused)"};
 
-SubscriberSetPtr read_all(const pg::Result& result) {
+SubscriberSetPtr read_all(const pg::Result& result, const SecretBox& box) {
   auto set = std::make_shared<SubscriberSet>();
   set->version = result.i64(0, 0);
   for (int row = 0; row < result.rows(); ++row) {
     if (result.is_null(row, 1)) continue;  // the table is empty
-    SubscriberPtr subscriber = read_subscriber(result, row);
+    SubscriberPtr subscriber = read_subscriber(result, row, box);
     set->by_sid.emplace(subscriber->sid, std::move(subscriber));
   }
   return set;
@@ -72,7 +72,7 @@ Task<void> Subscribers::load() {
     const pg::Result result = co_await lease->run(kLoad, std::move(params));
     if (result.rows() == 0) throw std::runtime_error("the table subscribers_version is empty");
     if (result.i64(0, 0) != current_->version) {
-      current_ = read_all(result);
+      current_ = read_all(result, box_);
       log::info("subscribers loaded",
                 {{"version", current_->version}, {"subscribers", current_->by_sid.size()}});
     }

@@ -15,7 +15,8 @@ struct BrokenRule {
   std::string rule;
 };
 
-// A row as the API shows it: JSON without secrets and without the values of headers.
+// A row as the API shows it: JSON without secrets and without the values of headers. Its `problem`
+// says why this process does not call it, if its secrets are encrypted with a key that is not here.
 struct SubscriberText {
   Uuid id;
   std::string json;
@@ -36,7 +37,7 @@ struct SubscriberPage {
 };
 
 struct SecretRotation {
-  std::string secret;
+  std::string secret;  // sealed
   Seconds overlap{0};  // for so long the former one signs, too
   bool force = false;  // although the one before it still signs: that one ends
 };
@@ -54,7 +55,8 @@ class SubscriberAdmin {
 
   Task<SubscriberPage> list(SubscriberFilter filter);
   Task<std::optional<std::string>> get(Uuid id);
-  // `fields` is a JSON object of columns; PostgreSQL must be able to read each value.
+  // `fields` is a JSON object of columns; PostgreSQL must be able to read each value. Secrets in it
+  // are stored as they are: they are sealed by the caller.
   Task<SubscriberChange> create(std::string fields);
   // Columns that are not in `fields` stay; headers are merged, and null takes one away.
   Task<SubscriberChange> change(Uuid id, std::string fields);

@@ -108,7 +108,7 @@ TEST_CASE("a secret that is replaced or taken away by a change") {
   CHECK(hub.patch(id, R"({"name":"b"})").status == 200);
   CHECK(hub.row(id, "secret, previous_secret") == kGiven + "|" + first);
   CHECK(hub.patch(id, R"({"secret":null})").status == 200);
-  CHECK(hub.row(id, "secret, previous_secret") == "|");
+  CHECK(hub.row(id, "secret, previous_secret, previous_secret_until") == "||");
 }
 
 TEST_CASE("basic and bearer authentication are the header Authorization") {

@@ -1,6 +1,8 @@
 // Which secrets sign a delivered request, and when.
 #include "eventhub/http/webhook.hpp"
 
+#include <algorithm>
+
 #include "support/catch.hpp"
 
 namespace eventhub::http {
