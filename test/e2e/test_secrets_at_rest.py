@@ -57,7 +57,7 @@ def test_nothing_is_stored_in_clear_and_everything_is_sent(hub, database, sink, 
     def complete():
         delivery = next_delivery(api, sink)
         return "x-c" in delivery.headers and delivery
-    delivery = wait_until(complete, 5)
+    delivery = wait_until(complete, PATIENCE)
     assert signed_by(delivery) == [signature(delivery, new), signature(delivery, mine["secret"])]
     assert (delivery.headers["authorization"], delivery.headers["x-a"]) == (
         "Bearer token-of-mine", "b")
