@@ -140,7 +140,7 @@ def test_a_canary_is_nowhere(hub, database, sink, server):
         said = {"the log": one.log_text(), "pg_stat_activity": "\n".join(statements),
                 "PostgreSQL's log": file.read()}
     for where, text in said.items():
-        for word in EVERYWHERE + (made.json()["key"],):
+        for word in EVERYWHERE + (made.json()["token"],):
             assert word not in text, f"{where} shows {word}: {text[text.index(word) - 500:][:800]}"
     assert not [word for word in EVERYWHERE[1:] if word in "\n".join(
         row for row, in database.rows("SELECT to_jsonb(s)::text FROM subscribers s"))]

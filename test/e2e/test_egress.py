@@ -141,7 +141,9 @@ def test_no_packet_reaches_what_a_name_turns_into(hub, database, sink, traps, na
     for name in ("private.test", "metadata.test"):
         assert ended[name] == {"dead": EVENTS} and blocked(database, sids[name]) == EVENTS
     turned = ended["rebinding.test"]
-    assert set(turned) == {"delivered", "dead"} and sum(turned.values()) == EVENTS, turned
-    assert blocked(database, sids["rebinding.test"]) == turned["dead"]
+    assert turned["delivered"] and sum(turned.values()) == EVENTS, turned
+    # A kept connection leads to the address that was allowed, whatever the name says meanwhile.
+    assert idle_ms != "0" or turned["dead"]
+    assert blocked(database, sids["rebinding.test"]) == turned.get("dead", 0)
     assert sum(ended["both.test"].values()) == EVENTS
     assert not traps.reached, traps.reached

