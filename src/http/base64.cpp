@@ -1,5 +1,5 @@
-// Base64 for signatures, secrets and basic authentication. Called by sign.cpp and
-// src/api/subscriber_body.cpp.
+// Base64 for signatures, secrets and basic authentication. Called by sign.cpp,
+// master_keys.cpp and src/api/subscriber_auth.cpp.
 #include "eventhub/http/base64.hpp"
 
 #include <openssl/evp.h>

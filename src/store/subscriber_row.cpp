@@ -156,22 +156,21 @@ SubscriberPtr read_subscriber(const pg::Result& result, int row, const SecretBox
   Subscriber subscriber;
   subscriber.sid = result.i32(row, kSid);
   subscriber.id = result.uuid(row, kId);
+  const auto complain = [&](std::string_view message, const std::exception& error) {
+    log::error(message, {{"sid", subscriber.sid},
+                         {"id", to_string(subscriber.id)},
+                         {"name", subscriber.name},
+                         {"error", error.what()}});
+  };
   try {
     read_fields(result, row, box, subscriber);
   } catch (const SealedError& error) {
-    log::error("a subscriber is not called, its messages wait: its secrets cannot be decrypted",
-               {{"sid", subscriber.sid},
-                {"id", to_string(subscriber.id)},
-                {"name", subscriber.name},
-                {"error", error.what()}});
+    complain("a subscriber is not called, its messages wait: its secrets cannot be decrypted",
+             error);
     subscriber.paused = true;
     subscriber.problem = error.what();
   } catch (const std::exception& error) {
-    log::error("a subscriber cannot be used and counts as inactive; correct its row",
-               {{"sid", subscriber.sid},
-                {"id", to_string(subscriber.id)},
-                {"name", subscriber.name},
-                {"error", error.what()}});
+    complain("a subscriber cannot be used and counts as inactive; correct its row", error);
     subscriber.active = false;
   }
   return std::make_shared<const Subscriber>(std::move(subscriber));

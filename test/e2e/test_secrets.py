@@ -1,12 +1,11 @@
 """Signing secrets and credentials of subscribers, from the API to the receiver."""
 import base64
-import hashlib
-import hmac
 
 import pytest
 
 from hub import wait_until
 from load import PATIENCE
+from sink import signature
 from test_manage import Api, event, subscribe
 
 GIVEN = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -15,13 +14,6 @@ GIVEN = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 @pytest.fixture(name="api")
 def one_hub(hub):
     return Api(hub())
-
-
-def signature(delivery, secret):
-    signed = b"%s.%s." % (delivery.headers["webhook-id"].encode(),
-                          delivery.headers["webhook-timestamp"].encode()) + delivery.body
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
 def signed_by(delivery):

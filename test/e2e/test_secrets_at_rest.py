@@ -6,8 +6,9 @@ import pytest
 
 from hub import BINARY, clean_environment, wait_until
 from load import PATIENCE
+from sink import signature
 from test_manage import Api, event
-from test_secrets import GIVEN, made, next_delivery, signature, signed_by
+from test_secrets import GIVEN, made, next_delivery, signed_by
 
 OLD, NEW = "a1" * 32, "B2" * 32
 PLAIN = ("whsec_", "token-of-mine", "Bearer")

@@ -13,8 +13,9 @@ import time
 import pytest
 
 from hub import ROOT
+from sink import signature
 from test_manage import Api
-from test_secrets import GIVEN, made, signature
+from test_secrets import GIVEN, made
 
 OTHER = "whsec_" + base64.b64encode(bytes(range(64))).decode()
 MODULES = os.path.join(ROOT, "build/node/node_modules")
