@@ -168,6 +168,7 @@ void Lanes::set_subscribers(SubscriberSetPtr subscribers) {
   s.update_caps();
   for (auto& [sid, state] : s.subscriber_states) {
     if (!state.row && state.records) s.cancel_between_retries(state);
+    state.resting = false;
     s.consider_all(state);
   }
 }

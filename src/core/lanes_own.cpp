@@ -27,6 +27,8 @@ void Lanes::Impl::update_cap(SubscriberState& state) {
     owned += shards.contains(shard) ? 1 : 0;
   }
   state.cap = std::max(1, state.row->max_in_flight * owned / spread);
+  state.rate = {};
+  if (state.row->rate_limit > 0) state.rate = rate_part(state.row->rate_limit, owned, spread);
 }
 
 void Lanes::Impl::update_caps() {

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "eventhub/core/lanes.hpp"
+#include "eventhub/core/rate_limit.hpp"
 
 // The data of Lanes and its moves, shared by lanes*.cpp: Shard > Share (a subscriber within a
 // shard) > Lane (one key, or the unordered ones) > Record (one message).
@@ -89,6 +90,9 @@ struct SubscriberState {
   std::deque<Lane*> ready;
   std::set<Share*, ById> shares;
   bool squeezed = false;  // waits for a slot that is free for everybody
+  bool resting = false;   // waits for its time; a timer is set
+  RateLimit rate;         // this process's part of rate_limit; burst 0: none
+  RateBucket bucket;
   bool held() const { return row && (row->paused || !row->active); }
 };
 
@@ -133,7 +137,8 @@ struct Lanes::Impl {
   struct Timer {
     Mono due;
     LaneId lane;
-    MessageRef ref;  // an unordered message's retry; event_seq 0: the lane
+    MessageRef ref;  // an unordered message's retry; event_seq 0: the lane, of shard -1: the
+                     // subscriber
     bool operator>(const Timer& other) const { return due > other.due; }
   };
   using GhostKey = std::pair<std::int32_t, std::int64_t>;
@@ -168,6 +173,8 @@ struct Lanes::Impl {
   void consider_all(SubscriberState& subscriber);
   void list(SubscriberState& subscriber);
   bool at_cap(const SubscriberState& subscriber) const;
+  bool rests(SubscriberState& subscriber, Mono now);
+  void wake(std::int32_t sid);
   void slot_freed();
   std::optional<Start> start(Record& record);
   void schedule(Mono due, const Lane& lane, MessageRef ref);

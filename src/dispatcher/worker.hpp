@@ -102,6 +102,7 @@ class Worker final : public store::Role {
   Wakeup work_;                             // for own_loop: something to write
   Mono asleep_until_ = Mono::max();         // own_loop, unless it is woken
   Wakeup ready_;                            // for pump_loop
+  Mono pump_due_{};                         // asleep until then
   std::uint32_t session_number_ = 0;
   store::NodesSeen seen_;
   Mono heartbeat_due_{}, balance_due_{}, requests_due_{}, observe_due_{}, tick_due_{};

@@ -14,7 +14,7 @@ const std::string kShown =
     "(SELECT row_to_json(r)::text FROM (SELECT s.id, s.name, s.event_type, s.event_types,"
     " s.webhook_url, s.delivery_guarantee, s.ordering_enabled, s.ordering_key, s.retry_limit,"
     " s.retry_backoff_seconds, s.retry_jitter, s.is_active, s.paused, s.paused_reason, s.on_dead,"
-    " s.max_in_flight, s.timeout_ms, s.body,"
+    " s.max_in_flight, s.rate_limit, s.timeout_ms, s.body,"
     " ARRAY(SELECT jsonb_object_keys(s.headers) ORDER BY 1) AS header_names,"
     " s.secret IS NOT NULL AS has_secret, " +
     api_time("s.previous_secret_until") + " AS previous_secret_until, s.created_by, " +

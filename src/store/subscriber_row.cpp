@@ -34,6 +34,7 @@ enum Column {
   kSecret,
   kPreviousSecret,
   kSpread,
+  kRateLimit,
 };
 
 [[noreturn]] void unusable(std::string_view column, std::string_view value) {
@@ -103,6 +104,10 @@ void read_limits(const pg::Result& result, int row, Subscriber& subscriber) {
   subscriber.spread = result.i16(row, kSpread);
   if (subscriber.spread < 1 || subscriber.spread > kSpreadMax) {
     unusable("spread", std::to_string(subscriber.spread));
+  }
+  if (!result.is_null(row, kRateLimit)) {
+    subscriber.rate_limit = result.f64(row, kRateLimit);
+    if (!(subscriber.rate_limit > 0)) unusable("rate_limit", "not positive");
   }
   if (!result.is_null(row, kTimeout)) {
     subscriber.timeout = Millis{result.i32(row, kTimeout)};

@@ -20,7 +20,8 @@ SELECT v.version, s.sid, s.id, s.name,
        s.retry_limit, s.retry_backoff_seconds, s.retry_jitter, s.is_active, s.paused, s.on_dead,
        s.max_in_flight, s.timeout_ms, s.body, jsonb_typeof(s.headers) = 'object' AS headers_ok,
        h.names, h.texts, h.others, s.secret,
-       CASE WHEN s.previous_secret_until > now() THEN s.previous_secret END, s.spread
+       CASE WHEN s.previous_secret_until > now() THEN s.previous_secret END, s.spread,
+       s.rate_limit
 FROM subscribers_version v
 LEFT JOIN subscribers s ON v.version <> $1
 LEFT JOIN LATERAL (

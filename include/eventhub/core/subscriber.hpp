@@ -40,6 +40,7 @@ struct Subscriber {
   bool paused = false;  // true: new messages made and held
   int max_in_flight = 64;
   int spread = kSpreadMax;        // shards that its messages are spread over
+  double rate_limit = 0;          // requests per second; 0: as many as it takes
   std::optional<Millis> timeout;  // nullopt: webhook.timeout_ms
   std::vector<std::pair<std::string, std::string>> headers;
   std::vector<std::string> secrets;  // whsec_…; the current one first

@@ -11,12 +11,14 @@
 namespace eventhub::test {
 
 World::World(std::uint64_t seed) : random_(seed), subscribers_(std::make_shared<SubscriberSet>()) {
+  limited_ = chance(0.5);
   for (std::int32_t sid = 1; sid <= kSids; ++sid) {
     auto row = std::make_shared<Subscriber>();
     row->sid = sid;
     row->retry.limit = 2;
     row->max_in_flight = sid == 4 ? 1 : 64;
     row->spread = sid == 4 ? 1 : kSpreadMax;
+    if (sid == 4 && limited_) row->rate_limit = kRate;
     if (sid == 2) row->guarantee = Guarantee::at_most_once;
     if (sid == 3) row->on_dead = OnDead::block;
     subscribers_->by_sid[sid] = row;
@@ -143,6 +145,11 @@ void World::check_send(const Start& start) {
     if (same_key || other.ref == start.ref) throw Broken("two in the air of one key");
     if (start.ref.sid == 4 && other.ref.sid == 4) throw Broken("over max_in_flight");
   }
+  // In careful mode it is marked first, and sent when that is committed.
+  if (start.ref.sid == 4 && limited_ && careful_ == 0) {
+    if (clock_.mono() < rested_) throw Broken("over its rate");
+    rested_ = clock_.mono() + Millis{static_cast<int>(1'000 / kRate)};
+  }
   for (const auto& [other, until] : lost_) {
     const bool same_key = start.lane.khash && other.lane == start.lane;
     if (same_key && clock_.mono() < until) throw Broken("beside one of a lost process");
@@ -200,6 +207,7 @@ void World::answer() {
 // ── faults and people ──
 
 void World::crash() {
+  rested_ = {};       // a process begins with what it may send at once
   if (chance(0.5)) {  // the session is lost, the process lives: its requests go on
     lanes_->reset();
     take_over(false);

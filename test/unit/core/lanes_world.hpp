@@ -95,6 +95,9 @@ class World {
   std::map<LaneId, MessageRef> first_sent_;
   double failing_ = 0.3;
   double careful_ = 0;  // share of take-overs in careful mode
+  static constexpr double kRate = 4;
+  bool limited_ = false;  // sid 4 sends kRate a second
+  Mono rested_{};         // and not before
   bool calm_ = false;
 };
 
