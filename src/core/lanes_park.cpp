@@ -178,7 +178,7 @@ std::size_t Lanes::Impl::waiting_records(Share& share, Mono now, bool at_cap, La
     if (!lane.messages.size) return;
     const WaitReason why = lane.keyed() && lane.busy ? WaitReason::order
                                                      : reason(lane, *candidate(lane), now, nullptr);
-    const bool capped = why == WaitReason::in_flight_cap || why == WaitReason::rate;
+    const bool capped = why == WaitReason::in_flight_cap || why == WaitReason::rate;  // for a while
     if (why == WaitReason::none || (capped && !at_cap)) return;
     waiting += lane.messages.size;
     if (lane.keyed() && (!*longest || lane.messages.size > (*longest)->messages.size)) {

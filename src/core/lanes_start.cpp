@@ -13,11 +13,9 @@ void no_sooner(Mono* until, Mono due) {
   if (until && (*until == Mono{} || due < *until)) *until = due;
 }
 
-constexpr std::int16_t kSubscriberTimer = -1;  // in place of a lane's shard
-
 // What holds the whole subscriber: its lanes wait among the ready ones.
 bool holds_subscriber(WaitReason why) {
-  return why == WaitReason::in_flight_cap || why == WaitReason::rate;
+  return why == WaitReason::in_flight_cap || why == WaitReason::rate || why == WaitReason::circuit;
 }
 
 // Nothing here waits for its commit, and a crash before it only sends again what may be sent again.
@@ -73,7 +71,9 @@ WaitReason Lanes::Impl::reason(const Lane& lane, const Record& record, Mono now,
     no_sooner(until, now + Millis{50});
     return WaitReason::in_flight_cap;
   }
-  if (at_cap(state)) return WaitReason::in_flight_cap;
+  if (at_cap(state)) {
+    return state.health.holding() ? WaitReason::circuit : WaitReason::in_flight_cap;
+  }
   const bool rate = state.rate.burst > 0 && state.bucket.next(state.rate) > now;
   return rate ? WaitReason::rate : WaitReason::none;
 }
@@ -95,13 +95,6 @@ bool Lanes::Impl::rests(SubscriberState& state, Mono now) {
   state.resting = true;
   timers.push({due, {kSubscriberTimer, state.sid, {}}, {}});
   return true;
-}
-
-void Lanes::Impl::wake(std::int32_t sid) {
-  const auto found = subscriber_states.find(sid);
-  if (found == subscriber_states.end()) return;
-  found->second.resting = false;
-  list(found->second);
 }
 
 // One of those that waited for a slot of all may look again; tick() sees to the rest.
@@ -306,6 +299,7 @@ void Lanes::ended(const Start& start, Ended ended) {
   if (!record) return;
   SubscriberState& state = *record->lane->share->subscriber;
   s.left_air(*record);
+  if (ended.sign > Sign::delivered || state.health.watched()) s.attempted(state, ended.sign);
   ++s.shards.at(start.lane.shard).recording;
   record->state = Record::State::recording;
   record->final_ = is_final(ended.outcome);

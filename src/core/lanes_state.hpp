@@ -13,6 +13,8 @@
 // shard) > Lane (one key, or the unordered ones) > Record (one message).
 namespace eventhub {
 
+inline constexpr std::int16_t kSubscriberTimer = -1;  // in place of a lane's shard
+
 struct Lane;
 struct Share;
 
@@ -93,6 +95,8 @@ struct SubscriberState {
   bool resting = false;   // waits for its time; a timer is set
   RateLimit rate;         // this process's part of rate_limit; burst 0: none
   RateBucket bucket;
+  Health health;
+  Mono step_due{};  // when the slow start lets more go; a timer is set
   bool held() const { return row && (row->paused || !row->active); }
 };
 
@@ -174,7 +178,12 @@ struct Lanes::Impl {
   void list(SubscriberState& subscriber);
   bool at_cap(const SubscriberState& subscriber) const;
   bool rests(SubscriberState& subscriber, Mono now);
+
+  // lanes_health.cpp: circuits and slow starts
   void wake(std::int32_t sid);
+  void step(SubscriberState& subscriber);
+  void renewed(SubscriberState& subscriber, const Subscriber& before);
+  void attempted(SubscriberState& subscriber, Sign sign);
   void slot_freed();
   std::optional<Start> start(Record& record);
   void schedule(Mono due, const Lane& lane, MessageRef ref);
@@ -249,7 +258,9 @@ struct Lanes::Impl {
   std::size_t careful_in_flight = 0;
   std::size_t redelivery_records = 0;
   Mono parked_old_at{};
-  std::size_t asked = 0;          // rows of `parked` on their way
+  std::size_t asked = 0;                                // rows of `parked` on their way
+  std::unordered_map<std::int32_t, HealthSeen> health;  // the table, as it was read
+  bool health_urgent = false;
   MessageRef redelivery_after{};  // where the next read of `redeliveries` begins
   std::optional<std::int64_t> expire;
   bool expiring = false, polling = false, discarding = false;

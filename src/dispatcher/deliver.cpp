@@ -117,7 +117,9 @@ void Worker::settle(const Start& start, const Sent& sent, Time sent_at) {
   const double seconds = static_cast<double>(result.duration.count()) / 1000;
   context_.metrics.attempt(to_string(start.subscriber->id), verdict.outcome, status_label(result),
                            seconds);
+  ended.sign = sign_of(result);
   lanes_.ended(start, std::move(ended));
+  if (lanes_.health_urgent()) health_due_.set();
 }
 
 Task<void> Worker::deliver(Start start) {

@@ -35,6 +35,8 @@ enum Column {
   kPreviousSecret,
   kSpread,
   kRateLimit,
+  kCircuitFailures,
+  kCircuitOpen,
 };
 
 [[noreturn]] void unusable(std::string_view column, std::string_view value) {
@@ -96,6 +98,15 @@ void read_retry(const pg::Result& result, int row, RetryPolicy& retry) {
   }
 }
 
+void read_circuit(const pg::Result& result, int row, CircuitPolicy& circuit) {
+  if (result.is_null(row, kCircuitFailures)) return;
+  circuit.failures = result.i32(row, kCircuitFailures);
+  circuit.open = Millis{result.i32(row, kCircuitOpen)};
+  if (circuit.failures < 1 || circuit.open <= Millis{0}) {
+    throw std::runtime_error("circuit_failures or circuit_open_ms cannot be used");
+  }
+}
+
 void read_limits(const pg::Result& result, int row, Subscriber& subscriber) {
   subscriber.max_in_flight = result.i32(row, kMaxInFlight);
   if (subscriber.max_in_flight < 1) {
@@ -128,6 +139,7 @@ void read_fields(const pg::Result& result, int row, Subscriber& subscriber) {
   subscriber.paused = result.boolean(row, kPaused);
   subscriber.on_dead = on_dead(result.text(row, kOnDead));
   read_limits(result, row, subscriber);
+  read_circuit(result, row, subscriber.circuit);
   subscriber.body = body(result.text(row, kBody));
   read_headers(result, row, subscriber);
   if (!result.is_null(row, kSecret)) subscriber.secrets.emplace_back(result.text(row, kSecret));
