@@ -58,3 +58,101 @@ CREATE TRIGGER subscribers_begin_anew
   EXECUTE FUNCTION forget_health();
 CREATE TRIGGER subscribers_gone
   AFTER DELETE ON subscribers FOR EACH ROW EXECUTE FUNCTION forget_health();
+
+-- ── what operators want to know ────────────────────────────────────────────────────────────────
+-- Written in the transaction that is its cause, when somebody subscribes to it; cleanup moves it to
+-- `events`, where it is an event like any other.
+
+CREATE TABLE operator_events (
+  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  event_type text  NOT NULL,
+  payload    jsonb NOT NULL
+);
+
+-- Version 4 with the time in front and the other number: version 7.
+CREATE FUNCTION uuid_v7() RETURNS uuid LANGUAGE sql VOLATILE AS
+$$ SELECT encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid()) PLACING substring(int8send(
+     (extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6), 52, 1), 53, 1),
+     'hex')::uuid $$;
+
+CREATE FUNCTION is_operator_event(event_type text) RETURNS boolean LANGUAGE sql IMMUTABLE AS
+$$ SELECT coalesce(event_type IN ('eventhub.subscriber.paused', 'eventhub.subscriber.recovered',
+                                  'eventhub.message.dead'), false) $$;
+
+-- Whether a subscriber asks for any of them by name; `>` alone does not, it gets what others asked
+-- for. Few do, and an index finds those.
+CREATE FUNCTION operator_patterns(event_type text, event_types text[]) RETURNS boolean
+  LANGUAGE sql IMMUTABLE AS
+$$ SELECT coalesce(event_type LIKE 'eventhub.%', false)
+      OR EXISTS (SELECT FROM unnest(event_types) p WHERE p LIKE 'eventhub.%') $$;
+CREATE INDEX subscribers_operators ON subscribers (sid)
+  WHERE operator_patterns(event_type, event_types);
+
+CREATE FUNCTION pattern_matches(pattern text, wanted text) RETURNS boolean
+  LANGUAGE sql IMMUTABLE AS
+$$ SELECT wanted ~ ('^' || replace(replace(replace(pattern, '.', '\.'), '*', '[^.]+'), '>', '.+')
+                    || '$') $$;
+
+CREATE FUNCTION operator_event_wanted(wanted text) RETURNS boolean LANGUAGE sql STABLE
+  SET search_path FROM CURRENT AS
+$$ SELECT EXISTS (
+     SELECT FROM subscribers s, unnest(array_append(s.event_types, s.event_type)) p
+     WHERE s.is_active AND operator_patterns(s.event_type, s.event_types)
+       AND p LIKE 'eventhub.%' AND pattern_matches(p, wanted)) $$;
+
+CREATE FUNCTION tell_of_pause() RETURNS trigger
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+  AS $$
+DECLARE
+  told text := 'eventhub.subscriber.' || CASE WHEN NEW.paused THEN 'paused' ELSE 'recovered' END;
+BEGIN
+  IF operator_event_wanted(told) THEN
+    INSERT INTO operator_events (event_type, payload) VALUES (told, jsonb_build_object(
+      'subscriber_id', NEW.id, 'name', NEW.name, 'at', now(),
+      'reason', CASE WHEN NEW.paused THEN NEW.paused_reason ELSE 'resumed' END));
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER subscribers_told
+  AFTER UPDATE ON subscribers FOR EACH ROW WHEN (OLD.paused <> NEW.paused)
+  EXECUTE FUNCTION tell_of_pause();
+
+CREATE FUNCTION tell_of_circuit() RETURNS trigger
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+  AS $$
+BEGIN
+  IF operator_event_wanted('eventhub.subscriber.recovered') THEN
+    INSERT INTO operator_events (event_type, payload)
+    SELECT 'eventhub.subscriber.recovered', jsonb_build_object('subscriber_id', s.id,
+      'name', s.name, 'at', now(), 'reason', 'circuit_closed', 'opened_at', OLD.opened_at)
+    FROM subscribers s WHERE s.sid = NEW.sid;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER subscriber_health_told
+  AFTER UPDATE ON subscriber_health FOR EACH ROW
+  WHEN (OLD.circuit <> 'closed' AND NEW.circuit = 'closed' AND NOT NEW.spent)
+  EXECUTE FUNCTION tell_of_circuit();
+
+-- A dead letter of such an event is told of by none: no loop.
+CREATE FUNCTION tell_of_dead_letters() RETURNS trigger
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
+  AS $$
+BEGIN
+  IF operator_event_wanted('eventhub.message.dead') THEN
+    INSERT INTO operator_events (event_type, payload)
+    SELECT 'eventhub.message.dead', jsonb_build_object('message_id', d.message_id,
+      'event_id', d.event_id, 'event_type', d.event_type, 'organization_id', d.organization_id,
+      'user_id', d.user_id, 'subscriber_id', s.id, 'subscriber', s.name,
+      'outcome', outcome_name(d.outcome), 'reason', d.reason, 'last_status', d.last_status,
+      'last_error', d.last_error, 'attempts', d.attempts, 'at', d.failed_at)
+    FROM letters d LEFT JOIN subscribers s USING (sid)
+    WHERE d.summarised = 0 AND NOT is_operator_event(d.event_type)
+    ORDER BY d.event_seq;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER dead_letters_told AFTER INSERT ON dead_letter_queue
+  REFERENCING NEW TABLE AS letters FOR EACH STATEMENT EXECUTE FUNCTION tell_of_dead_letters();
+CREATE TRIGGER dead_letters_told_again AFTER UPDATE ON dead_letter_queue
+  REFERENCING NEW TABLE AS letters FOR EACH STATEMENT EXECUTE FUNCTION tell_of_dead_letters();

@@ -1,5 +1,5 @@
-"""Receivers that fail: circuits, slow start and pauses. Judged by what the receiver
-saw."""
+"""Receivers that fail: circuits, slow start, pauses, and what operators hear of it. Judged by what
+the receiver saw."""
 import itertools
 import json
 import threading
@@ -150,3 +150,35 @@ def test_nothing_but_failures_pauses(fleet, sink):
     finally:
         stop.set()
         producer.join()
+
+
+def test_operators_hear_of_pauses_recoveries_and_dead_letters(fleet, sink):
+    sink.on("/gone", lambda d: {0: 400, 1: 410}.get(d.json()["number"], 200))
+    gone = fleet.subscribe("/gone", retry_limit=0, ordering_enabled=True,
+                           ordering_key="organization_id")
+    fleet.post(1)
+    wait_until(lambda: fleet.database.states() == {"dead": 1}, PATIENCE)
+    assert not fleet.database.value("SELECT count(*) FROM operator_events")
+    wanted = fleet.subscribe("/wanted", event_type="eventhub.>", retry_limit=0)
+    # Itself dead: no event of that, or there would be no end.
+    sink.on("/deaf", 500)
+    fleet.subscribe("/deaf", event_type="eventhub.message.*", retry_limit=0)
+    fleet.post(3)
+    told = sink.wait(3, "/wanted", PATIENCE)
+    by_type = {}
+    for delivery in told:
+        by_type.setdefault(delivery.headers["x-event-type"], []).append(delivery.json())
+    assert sorted(one["reason"] for one in by_type["eventhub.message.dead"]) == ["gone", "rejected"]
+    letter = by_type["eventhub.message.dead"][0]
+    assert (letter["subscriber_id"], letter["event_type"]) == (gone, "test.event")
+    assert fleet.api("GET", f"/dlq/{letter['message_id']}")["reason"] == letter["reason"]
+    paused, = by_type["eventhub.subscriber.paused"]
+    assert paused["subscriber_id"] == gone and "410" in paused["reason"]
+    fleet.api("POST", f"/subscribers/{gone}/resume")
+    recovered = sink.wait(4, "/wanted", PATIENCE)[3]
+    assert recovered.headers["x-event-type"] == "eventhub.subscriber.recovered"
+    assert recovered.json()["subscriber_id"] == gone and recovered.json()["reason"] == "resumed"
+    wait_until(lambda: not fleet.open_messages(), PATIENCE)
+    time.sleep(3)
+    assert len(sink.deliveries("/wanted")) == 4 and len(sink.deliveries("/deaf")) == 2
+    fleet.api("DELETE", f"/subscribers/{wanted}")

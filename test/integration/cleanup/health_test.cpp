@@ -1,4 +1,4 @@
-// Receivers that fail for too long are paused.
+// Receivers that fail for too long are paused, and operators hear of it.
 #include "eventhub/cleanup/cleanup.hpp"
 #include "eventhub/core/ids.hpp"
 #include "support/hub.hpp"
@@ -23,6 +23,13 @@ struct HealthWorld {
         "INSERT INTO subscriber_health (sid, failing_since, last_failure) SELECT sid, now() - "
         "interval '" +
         since + "', now() - interval '" + last + "' FROM subscribers WHERE name = '" + name + "'");
+  }
+  void dead_letter(int seq, const std::string& type) {
+    const std::string n = std::to_string(seq);
+    db.sql(
+        "INSERT INTO dead_letter_queue (event_seq, sid, shard, message_id, event_id, outcome, "
+        "reason, attempts, event_type) VALUES (" +
+        n + ", 1, 0, gen_random_uuid(), gen_random_uuid(), 3, 'rejected', 1, '" + type + "')");
   }
   bool rounds(int count) {
     const int before = rounds_done();
@@ -75,6 +82,65 @@ TEST_CASE("nobody is paused for failures when that is off") {
   Running cleanup(*w.hub, make_cleanup(w.hub->context));
   CHECK(w.rounds(3));
   CHECK(w.paused().empty());
+}
+
+TEST_CASE("operators hear of what they subscribe to, and nothing is written for nobody") {
+  HealthWorld w;
+  const auto cause = [&] {
+    w.db.sql("UPDATE subscribers SET paused = true, paused_reason = 'why' WHERE name = 'ill'");
+    w.db.sql("UPDATE subscribers SET paused = false, paused_reason = NULL WHERE name = 'ill'");
+    w.db.sql("INSERT INTO subscriber_health (sid, circuit) VALUES (1, 'open')");
+    w.db.sql("UPDATE subscriber_health SET circuit = 'half_open'");
+    w.db.sql("UPDATE subscriber_health SET circuit = 'closed'");
+    w.db.sql("DELETE FROM subscriber_health; DELETE FROM dead_letter_queue");
+    w.dead_letter(7, "a.b");
+    w.db.sql("UPDATE dead_letter_queue SET attempts = 2");  // sent again, dead again
+  };
+  w.add("ill", "a.b");
+  w.add("all", ">");
+  w.add("else", "eventhub.message.other");
+  w.add("inactive", "eventhub.>");
+  w.db.sql("UPDATE subscribers SET is_active = false WHERE name = 'inactive'");
+  cause();
+  CHECK(w.db.query("SELECT count(*) FROM operator_events") == "0");
+  w.add("operator", "eventhub.>");
+  cause();
+  Running cleanup(*w.hub, make_cleanup(w.hub->context));
+  CHECK(run_until(w.io, [&] { return w.db.query("SELECT count(*) FROM events") == "5"; }));
+  CHECK(w.db.query("SELECT string_agg(event_type || ' ' || coalesce(payload::jsonb ->> 'reason', "
+                   "'-'), ',' ORDER BY event_seq) FROM events") ==
+        "eventhub.subscriber.paused why,eventhub.subscriber.recovered resumed,"
+        "eventhub.subscriber.recovered circuit_closed,"
+        "eventhub.message.dead rejected,eventhub.message.dead rejected");
+  CHECK(w.db.query("SELECT count(*) FROM events WHERE payload::jsonb ->> 'subscriber_id' = "
+                   "(SELECT id::text FROM subscribers WHERE name = 'ill')") == "5");
+  CHECK(w.db.query("SELECT bool_and(substr(id::text, 15, 1) = '7' AND abs(extract(epoch FROM "
+                   "created_at) * 1000 - ('x' || substr(replace(id::text, '-', ''), 1, 12))"
+                   "::bit(48)::bigint) < 60000) FROM events") == "t");
+  CHECK(w.db.query("SELECT count(*) FROM operator_events") == "0");
+}
+
+TEST_CASE("operators hear only of what their pattern is for") {
+  HealthWorld w;
+  w.add("ill", "a.b");
+  w.add("operator", "eventhub.*.paused");
+  w.db.sql("UPDATE subscribers SET paused = true WHERE name = 'ill'");
+  w.db.sql("UPDATE subscribers SET paused = false WHERE name = 'ill'");
+  w.dead_letter(7, "a.b");
+  CHECK(w.db.query("SELECT string_agg(event_type, ',') FROM operator_events") ==
+        "eventhub.subscriber.paused");
+}
+
+TEST_CASE("a dead letter of an operator event makes none") {
+  HealthWorld w;
+  w.add("operator", "eventhub.>");
+  for (const char* type :
+       {"eventhub.message.dead", "eventhub.subscriber.paused", "eventhub.subscriber.recovered"}) {
+    w.dead_letter(static_cast<int>(std::string_view(type).size()), type);
+  }
+  CHECK(w.db.query("SELECT count(*) FROM operator_events") == "0");
+  w.dead_letter(1, "eventhub.test");
+  CHECK(w.db.query("SELECT count(*) FROM operator_events") == "1");
 }
 
 }  // namespace eventhub::test
