@@ -15,11 +15,15 @@ const std::string kShown =
     "(SELECT row_to_json(r)::text FROM (SELECT s.id, s.name, s.event_type, s.event_types,"
     " s.webhook_url, s.delivery_guarantee, s.ordering_enabled, s.ordering_key, s.retry_limit,"
     " s.retry_backoff_seconds, s.retry_jitter, s.is_active, s.paused, s.paused_reason, s.on_dead,"
-    " s.max_in_flight, s.timeout_ms, s.body,"
+    " s.max_in_flight, s.rate_limit, s.circuit_failures, s.circuit_open_ms,"
+    " coalesce(h.circuit, 'closed') AS circuit, " +
+    api_time("h.failing_since") +
+    " AS failing_since, s.timeout_ms, s.body,"
     " ARRAY(SELECT jsonb_object_keys(s.headers) ORDER BY 1) AS header_names,"
     " s.secret IS NOT NULL AS has_secret, " +
     api_time("s.previous_secret_until") + " AS previous_secret_until, s.created_by, " +
-    api_time("s.created_at") + " AS created_at, " + api_time("s.updated_at") + " AS updated_at) r)";
+    api_time("s.created_at") + " AS created_at, " + api_time("s.updated_at") +
+    " AS updated_at FROM (SELECT) one LEFT JOIN subscriber_health h ON h.sid = s.sid) r)";
 
 // What is encrypted of a row: texts of SecretUse::signing and those of SecretUse::header.
 const std::string kSealed =

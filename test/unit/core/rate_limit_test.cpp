@@ -66,5 +66,29 @@ TEST_CASE("a limit that was lowered counts at once") {
   CHECK(state.retry_in == Seconds{41});
 }
 
+TEST_CASE("the parts of a rate over all processes are never more than the whole") {
+  for (const double rate : {0.01, 1.0, 7.0, 16.0, 250.0, 10'000.0}) {
+    const int spread = rate < 16 ? std::max(1, static_cast<int>(rate)) : 16;
+    for (int first = 0; first <= spread; ++first) {
+      INFO(rate << " a second, " << first << " of " << spread << " shards");
+      const RateLimit a = rate_part(rate, std::max(first, 1), spread);
+      const RateLimit b = rate_part(rate, spread - first, spread);
+      const double sum = (first > 0 ? a.per_second : 0) + (spread > first ? b.per_second : 0);
+      CHECK(sum == Approx(rate));
+      CHECK(a.burst + b.burst <= rate / 10 + 2);
+    }
+  }
+}
+
+TEST_CASE("the next one may go when the bucket has a token again") {
+  const RateLimit limit{.per_second = 4, .burst = 2};
+  RateBucket bucket;
+  CHECK(bucket.next(limit) <= kBegin);
+  CHECK(allowed(bucket, limit, kBegin, 5) == 2);
+  CHECK(bucket.next(limit) == kBegin + Millis{250});
+  CHECK_FALSE(bucket.take(limit, kBegin + Millis{249}).allowed);
+  CHECK(bucket.take(limit, bucket.next(limit)).allowed);
+}
+
 }  // namespace
 }  // namespace eventhub
