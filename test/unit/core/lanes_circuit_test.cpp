@@ -58,11 +58,11 @@ struct IllWorld {
     for (const LaneOp& op : lanes.take_ops(10'000)) lanes.committed(op, {});
   }
 
-  void exchange(test::HealthTable& table) {
+  void exchange(test::HealthTable& shared) {
     for (const HealthReport& report : lanes.health_reports()) {
-      table.write(report, node, clock.mono());
+      shared.write(report, node, clock.mono());
     }
-    const auto seen = table.row(kIllSid, node);
+    const auto seen = shared.row(kIllSid, node);
     lanes.set_health(seen ? std::vector{*seen} : std::vector<HealthSeen>{});
   }
 
