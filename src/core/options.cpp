@@ -295,6 +295,15 @@ void add_egress(std::vector<Option>& table) {
                    "none"});
 }
 
+void add_secrets(std::vector<Option>& table) {
+  table.push_back(
+      {"secrets.master_key", "", in<&C::secrets, &SecretsConfig::master_key>, 0, 0,
+       "Key that webhook secrets and headers of subscribers are encrypted with in the database: 64 "
+       "hexadecimal digits. Several, separated by commas: the first one encrypts, all of them "
+       "decrypt.",
+       true, "none: they are kept in clear"});
+}
+
 void add_cleanup(std::vector<Option>& table) {
   constexpr auto S = &C::cleanup;
   using T = CleanupConfig;
@@ -329,9 +338,10 @@ void add_log(std::vector<Option>& table) {
 
 std::vector<Option> make_table() {
   std::vector<Option> table;
-  for (auto* add : {add_process, add_server, add_access, add_database_place, add_database_use,
-                    add_embedded, add_ingest_and_fanout, add_dispatcher_limits,
-                    add_dispatcher_ownership, add_webhook, add_egress, add_cleanup, add_log})
+  for (auto* add :
+       {add_process, add_server, add_access, add_database_place, add_database_use, add_embedded,
+        add_ingest_and_fanout, add_dispatcher_limits, add_dispatcher_ownership, add_webhook,
+        add_egress, add_secrets, add_cleanup, add_log})
     add(table);
   for (Option& option : table) {
     if (!option.env.empty()) continue;

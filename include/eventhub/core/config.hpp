@@ -108,6 +108,10 @@ struct EgressConfig {
   std::string ca_file;      // extra trust anchors, PEM
 };
 
+struct SecretsConfig {
+  std::string master_key;  // 64 hexadecimal digits each; the first one encrypts, all decrypt
+};
+
 struct CleanupConfig {
   Millis interval{10'000};
   Seconds retention{7 * 86'400};
@@ -133,6 +137,7 @@ struct Config {
   DispatcherConfig dispatcher;
   WebhookConfig webhook;
   EgressConfig egress;
+  SecretsConfig secrets;
   CleanupConfig cleanup;
   LogConfig log;
   Millis poll_interval{100};     // POLL_INTERVAL_MS: ceiling of the adaptive polls

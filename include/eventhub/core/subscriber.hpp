@@ -50,7 +50,9 @@ struct Subscriber {
   CircuitPolicy circuit;
   std::optional<Millis> timeout;  // nullopt: webhook.timeout_ms
   std::vector<std::pair<std::string, std::string>> headers;
+  std::string problem;               // not empty: why it must not be called, whatever the rest says
   std::vector<std::string> secrets;  // whsec_…; the current one first
+  std::optional<Time> last_secret_until;  // the last of them is the previous one and ends then
 };
 using SubscriberPtr = std::shared_ptr<const Subscriber>;
 
