@@ -78,7 +78,7 @@ bool Health::ended(Sign sign, const CircuitPolicy& policy, Mono now) {
   failures_ = 0;
   if (sign == Sign::delivered) {
     failing_since_ = {};
-    succeeded_ = now;
+    ++successes_;
   }
   if (!holding() && !spent_) return false;
   const bool held = holding();
@@ -92,8 +92,8 @@ HealthReport Health::report(const Subscriber& row, bool waits, Millis hold_max, 
                             Mono now) {
   HealthReport report;
   report.sid = row.sid;
-  report.succeeded = failing_ && succeeded_ > success_told_;
-  telling_ = now;
+  report.succeeded = failing_ && successes_ != told_successes_;
+  telling_ = successes_;
   const bool lasts = failing_since_ != Mono{} && now - failing_since_ >= kFailingAfter;
   if (lasts && failed_ > reported_ && (!failing_ || now - reported_ >= kFailingEvery)) {
     report.failed = true;
@@ -115,7 +115,7 @@ HealthReport Health::report(const Subscriber& row, bool waits, Millis hold_max, 
 
 bool Health::seen(const HealthSeen* row, Mono now) {
   failing_ = row != nullptr && row->failing;
-  success_told_ = telling_;
+  told_successes_ = telling_;
   if (wish_ != told_) return false;  // something else happened meanwhile: the next report tells
   wish_ = told_ = CircuitWish::none;
   const int before = most(now);

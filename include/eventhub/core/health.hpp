@@ -64,9 +64,9 @@ class Health {
   // When most() changes by itself.
   std::optional<Mono> next_step(Mono now) const;
 
-  // Whether a success says anything new.
+  // Whether a success says anything new, or there is something to tell.
   bool watched() const {
-    return failing_since_ != Mono{} || failures_ > 0 || failing_ || holding() || spent_;
+    return failing_since_ != Mono{} || failures_ > 0 || failing_ || holding() || spent_ || urgent();
   }
   // True when most() is another one now.
   bool ended(Sign sign, const CircuitPolicy& policy, Mono now);
@@ -87,14 +87,14 @@ class Health {
   Circuit circuit_ = Circuit::closed;
   bool ours_ = false;
   bool spent_ = false;
-  bool failing_ = false;                  // in the table
-  CircuitWish wish_ = CircuitWish::none;  // asked until the table has it
-  CircuitWish told_ = CircuitWish::none;  // with the last report
-  int failures_ = 0;                      // in a row
-  Mono failing_since_{}, failed_{};       // nothing but failures here, the last one
-  Mono reported_{};                       // failures
-  Mono succeeded_{};                      // the last time, as far as it says anything
-  Mono telling_{}, success_told_{};       // successes up to then
+  bool failing_ = false;                            // in the table
+  CircuitWish wish_ = CircuitWish::none;            // asked until the table has it
+  CircuitWish told_ = CircuitWish::none;            // with the last report
+  int failures_ = 0;                                // in a row
+  Mono failing_since_{}, failed_{};                 // nothing but failures here, the last one
+  Mono reported_{};                                 // failures
+  std::uint32_t successes_ = 0;                     // as far as they say anything
+  std::uint32_t telling_ = 0, told_successes_ = 0;  // with the last report, in the table
   Mono opened_{}, until_{};
   Mono slow_since_{};  // slow start; Mono{}: none
 };

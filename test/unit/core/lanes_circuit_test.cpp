@@ -171,6 +171,8 @@ TEST_CASE("lanes of another process hear of a circuit, and only one of them prob
   CHECK(one.send() == 0);
   two.answer(1, Sign::delivered);
   two.exchange(table);
+  CHECK(table.circuit == Circuit::closed);
+  CHECK(two.lanes.health_reports().empty());  // told once
   one.exchange(table);
   one.send();
   two.send();

@@ -147,12 +147,7 @@ void World::check_send(const Start& start) {
     if (same_key || other.ref == start.ref) throw Broken("two in the air of one key");
     if (start.ref.sid == 4 && other.ref.sid == 4) throw Broken("over max_in_flight");
   }
-  if (start.ref.sid == 1 && known_ && known_->circuit != Circuit::closed) {
-    if (known_->circuit == Circuit::open || !known_->ours) throw Broken("sent by an open circuit");
-    for (const Start& other : air_) {
-      if (other.ref.sid == 1) throw Broken("two sent by a half-open circuit");
-    }
-  }
+  if (start.ref.sid == 1 && !begun_.contains(start.ref)) check_circuit();
   // In careful mode it is marked first, and sent when that is committed.
   if (start.ref.sid == 4 && limited_ && careful_ == 0) {
     if (clock_.mono() < rested_) throw Broken("over its rate");
@@ -201,6 +196,7 @@ void World::answer() {
     --messages_.at(start.ref).sent;
     return lanes_->not_sent(start);
   }
+  begun_.erase(start.ref);
   Ended ended;
   ended.attempted_at = clock_.now();
   ended.sign = Sign::delivered;
@@ -215,28 +211,11 @@ void World::answer() {
   lanes_->ended(start, ended);
 }
 
-// What the answer of a message tells the process itself, before the table knows.
-void World::learn(const Start& start, Sign sign) {
-  if (start.ref.sid != 1 || !lanes_->current(start) || !known_) return;
-  if (sign == Sign::delivered) {
-    known_.reset();
-  } else if (known_->ours) {
-    known_->circuit = Circuit::open;
-  }
-}
-
-void World::exchange_health() {
-  for (const HealthReport& report : lanes_->health_reports()) {
-    if (report.sid == 1) health_.write(report, node_, clock_.mono());
-  }
-  known_ = read_ = health_.row(1, node_);
-  lanes_->set_health(known_ ? std::vector{*known_} : std::vector<HealthSeen>{});
-}
-
 // ── faults and people ──
 
 void World::crash() {
-  rested_ = {};       // a process begins with what it may send at once
+  rested_ = {};  // a process begins with what it may send at once
+  begun_.clear();
   if (chance(0.5)) {  // the session is lost, the process lives: its requests go on
     lanes_->reset();
     known_ = read_;
@@ -272,6 +251,7 @@ void World::pause() {
     row->paused = !calm_ && !row->paused;
   else
     row->active = calm_ || !row->active;
+  begin_anew(*changed->by_sid.at(sid), *row);
   changed->by_sid[sid] = row;
   subscribers_ = changed;
   lanes_->set_subscribers(subscribers_);
@@ -299,6 +279,7 @@ void World::finish() {
     auto copy = std::make_shared<Subscriber>(*row);
     copy->paused = false;
     copy->active = true;
+    begin_anew(*row, *copy);
     row = copy;
   }
   subscribers_ = resumed;

@@ -58,9 +58,12 @@ class World {
   void crash();
   void press();
   void pause();
+  void begin_anew(const Subscriber& before, const Subscriber& after);
   void pass_time();
   void exchange_health();
   void learn(const Start& start, Sign sign);
+  void know(const std::optional<HealthSeen>& row);
+  void check_circuit() const;
   void check();
   void finish();
   void apply(const LaneOp& op, LaneAnswer& out);
@@ -105,6 +108,7 @@ class World {
   int node_ = 0;
   std::optional<HealthSeen> read_;   // by this process
   std::optional<HealthSeen> known_;  // … and what it learned itself since
+  std::set<MessageRef> begun_;       // of sid 1: marked to be sent, and not ended
   bool calm_ = false;
 };
 
