@@ -20,7 +20,10 @@ Millis Lanes::Impl::longest_wait() const {
 // processes never exceeds the cap; spread <= cap makes it at least one per owned shard. While less
 // than one per shard may go (core/health.hpp) the first shards have one each.
 void Lanes::Impl::update_cap(SubscriberState& state) {
-  if (!state.row) return;
+  if (!state.row) {  // deleted: what waits is cancelled where it would be started
+    state.cap = std::max(1, state.cap);
+    return;
+  }
   const int spread = state.row->spread;
   const int whole = state.row->max_in_flight;
   const int most = std::min(state.health.most(clock.mono()), whole);

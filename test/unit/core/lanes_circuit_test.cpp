@@ -179,6 +179,24 @@ TEST_CASE("lanes of another process hear of a circuit, and only one of them prob
   CHECK(one.air.size() + two.air.size() == 1);
 }
 
+TEST_CASE("lanes cancel what an open circuit held when its subscriber is deleted") {
+  IllWorld world;
+  world.feed(100);
+  world.send();
+  world.answer(64, Sign::failed);
+  world.exchange(world.table);
+  world.lanes.set_subscribers(std::make_shared<SubscriberSet>());
+  CHECK(world.send() == 0);
+  int cancelled = 0;
+  for (const LaneOp& op : world.lanes.take_ops(10'000)) {
+    const auto* attempt = std::get_if<RecordAttempt>(&op);
+    cancelled += attempt && attempt->outcome == Outcome::cancelled ? 1 : 0;
+    world.lanes.committed(op, {});
+  }
+  CHECK(cancelled == 100);
+  CHECK(world.lanes.counts().records == 0);
+}
+
 TEST_CASE("lanes begin anew when their session is lost, and know the circuit all the same") {
   IllWorld world;
   world.feed(100);
