@@ -162,6 +162,7 @@ Task<std::optional<std::string>> SubscriberAdmin::resume(Uuid id) {
   params.uuid(id);
   auto changed = co_await one(kResume, std::move(params));
   tell();
+  if (changed) changed = co_await get(id);  // RETURNING sees the health that a trigger forgets
   co_return changed;
 }
 
@@ -233,6 +234,12 @@ Task<SubscriberChange> SubscriberAdmin::change(Uuid id, std::string fields) {
   pg::Params params;
   params.text(fields).uuid(id);
   auto change = co_await write(connection, judge_change_, kUpdate, std::move(params));
+  if (auto* text = std::get_if<SubscriberText>(&change)) {  // as in resume()
+    pg::Params row;
+    row.uuid(id);
+    const pg::Result now = co_await connection->run(kGet, std::move(row));
+    if (now.rows() > 0) text->json = shown(now, 0, context_.subscribers.box());
+  }
   co_return change;
 }
 
