@@ -67,7 +67,7 @@ TEST_CASE("a subscriber is made with the table's defaults and read back") {
           R"re("timeout_ms":null,"body":"payload","header_names":\[\],"has_secret":true,)re"
           R"re("previous_secret_until":null,"created_by":"anybody, 127\.0\.0\.1",)re"
           R"re("created_at":"[0-9TZ:.-]{24}",)re"
-          R"re("updated_at":"[0-9TZ:.-]{24}",)re"
+          R"re("updated_at":"[0-9TZ:.-]{24}","problem":null,)re"
           R"re("secret":"whsec_[A-Za-z0-9+/]{43}="\})re")));
   const auto read = hub.get("/subscribers/" + id);
   CHECK(read.status == 200);
@@ -224,6 +224,24 @@ TEST_CASE("pause and resume can be repeated; a reason stays until it is resumed"
   CHECK(hub.patch(id, R"({"paused":false})").says(R"("paused_reason":null)"));
   CHECK(press("pause", R"({"reason":")" + std::string(1'001, 'x') + R"("})").status == 422);
   CHECK(press("pause", R"({"why":"x"})").says(R"("pointer":"#/why")"));
+}
+
+TEST_CASE("who is resumed or has another address is shown without the failures of before") {
+  Subscribers hub;
+  const std::string id = hub.created(kPlain);
+  const std::string path = "/subscribers/" + id;
+  const std::string healthy = R"("circuit":"closed","failing_since":null)";
+  const auto ill = [&] {
+    hub.db.sql(
+        "INSERT INTO subscriber_health (sid, failing_since, circuit) SELECT sid, now(), 'open' "
+        "FROM subscribers");
+  };
+  hub.send("POST", path + "/pause");
+  ill();
+  CHECK(hub.get(path).says(R"("circuit":"open","failing_since":"20)"));
+  CHECK(hub.send("POST", path + "/resume").says(healthy));
+  ill();
+  CHECK(hub.patch(id, R"({"webhook_url":"https://api.example.com/b"})").says(healthy));
 }
 
 TEST_CASE("a subscriber that is not there") {
