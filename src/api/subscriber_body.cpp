@@ -79,6 +79,9 @@ constexpr std::array kColumns{
     Column{"paused", flag_fault},
     Column{"max_in_flight", integer_fault},
     Column{"timeout_ms", integer_fault},
+    Column{"rate_limit", number_fault},
+    Column{"circuit_failures", integer_fault},
+    Column{"circuit_open_ms", integer_fault},
     Column{"headers", any_fault},  // see headers()
 };
 

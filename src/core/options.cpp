@@ -264,6 +264,13 @@ void add_webhook(std::vector<Option>& table) {
                    "So many bytes of an answer are read, then the connection is closed."});
   table.push_back({"webhook.retry_after_max_ms", "", in<S, &T::retry_after_max>, 0, 24 * kHour,
                    "Longest wait a receiver can ask for with Retry-After, in milliseconds."});
+  table.push_back(
+      {"webhook.circuit_hold_max_ms", "", in<S, &T::circuit_hold_max>, 0, 24 * kHour,
+       "A circuit that has been open for so many milliseconds is closed, although nothing was "
+       "delivered: the messages held by it are tried as if there were none."});
+  table.push_back(
+      {"webhook.pause_after_failing_seconds", "", in<S, &T::pause_after_failing>, 0, kYear,
+       "A subscriber with nothing but failures for so many seconds is paused. 0: never."});
   table.push_back({"webhook.dns_timeout_ms", "", in<S, &T::dns_timeout>, 1, 60'000,
                    "Limit for resolving a name, in milliseconds."});
   table.push_back({"webhook.dns_servers", "", in<S, &T::dns_servers>, 0, 0,

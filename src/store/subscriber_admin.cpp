@@ -15,11 +15,15 @@ const std::string kShown =
     "(SELECT row_to_json(r)::text FROM (SELECT s.id, s.name, s.event_type, s.event_types,"
     " s.webhook_url, s.delivery_guarantee, s.ordering_enabled, s.ordering_key, s.retry_limit,"
     " s.retry_backoff_seconds, s.retry_jitter, s.is_active, s.paused, s.paused_reason, s.on_dead,"
-    " s.max_in_flight, s.timeout_ms, s.body,"
+    " s.max_in_flight, s.rate_limit, s.circuit_failures, s.circuit_open_ms,"
+    " coalesce(h.circuit, 'closed') AS circuit, " +
+    api_time("h.failing_since") +
+    " AS failing_since, s.timeout_ms, s.body,"
     " ARRAY(SELECT jsonb_object_keys(s.headers) ORDER BY 1) AS header_names,"
     " s.secret IS NOT NULL AS has_secret, " +
     api_time("s.previous_secret_until") + " AS previous_secret_until, s.created_by, " +
-    api_time("s.created_at") + " AS created_at, " + api_time("s.updated_at") + " AS updated_at) r)";
+    api_time("s.created_at") + " AS created_at, " + api_time("s.updated_at") +
+    " AS updated_at FROM (SELECT) one LEFT JOIN subscriber_health h ON h.sid = s.sid) r)";
 
 // What is encrypted of a row: texts of SecretUse::signing and those of SecretUse::header.
 const std::string kSealed =
@@ -158,6 +162,7 @@ Task<std::optional<std::string>> SubscriberAdmin::resume(Uuid id) {
   params.uuid(id);
   auto changed = co_await one(kResume, std::move(params));
   tell();
+  if (changed) changed = co_await get(id);  // RETURNING sees the health that a trigger forgets
   co_return changed;
 }
 
@@ -229,6 +234,12 @@ Task<SubscriberChange> SubscriberAdmin::change(Uuid id, std::string fields) {
   pg::Params params;
   params.text(fields).uuid(id);
   auto change = co_await write(connection, judge_change_, kUpdate, std::move(params));
+  if (auto* text = std::get_if<SubscriberText>(&change)) {  // as in resume()
+    pg::Params row;
+    row.uuid(id);
+    const pg::Result now = co_await connection->run(kGet, std::move(row));
+    if (now.rows() > 0) text->json = shown(now, 0, context_.subscribers.box());
+  }
   co_return change;
 }
 

@@ -35,6 +35,9 @@ enum Column {
   kPreviousSecret,
   kPreviousSecretUntil,
   kSpread,
+  kRateLimit,
+  kCircuitFailures,
+  kCircuitOpen,
 };
 
 [[noreturn]] void unusable(std::string_view column, std::string_view value) {
@@ -106,6 +109,15 @@ void read_retry(const pg::Result& result, int row, RetryPolicy& retry) {
   }
 }
 
+void read_circuit(const pg::Result& result, int row, CircuitPolicy& circuit) {
+  if (result.is_null(row, kCircuitFailures)) return;
+  circuit.failures = result.i32(row, kCircuitFailures);
+  circuit.open = Millis{result.i32(row, kCircuitOpen)};
+  if (circuit.failures < 1 || circuit.open <= Millis{0}) {
+    throw std::runtime_error("circuit_failures or circuit_open_ms cannot be used");
+  }
+}
+
 void read_limits(const pg::Result& result, int row, Subscriber& subscriber) {
   subscriber.max_in_flight = result.i32(row, kMaxInFlight);
   if (subscriber.max_in_flight < 1) {
@@ -114,6 +126,10 @@ void read_limits(const pg::Result& result, int row, Subscriber& subscriber) {
   subscriber.spread = result.i16(row, kSpread);
   if (subscriber.spread < 1 || subscriber.spread > kSpreadMax) {
     unusable("spread", std::to_string(subscriber.spread));
+  }
+  if (!result.is_null(row, kRateLimit)) {
+    subscriber.rate_limit = result.f64(row, kRateLimit);
+    if (!(subscriber.rate_limit > 0)) unusable("rate_limit", "not positive");
   }
   if (!result.is_null(row, kTimeout)) {
     subscriber.timeout = Millis{result.i32(row, kTimeout)};
@@ -145,6 +161,7 @@ void read_fields(const pg::Result& result, int row, const SecretBox& box, Subscr
   subscriber.paused = result.boolean(row, kPaused);
   subscriber.on_dead = on_dead(result.text(row, kOnDead));
   read_limits(result, row, subscriber);
+  read_circuit(result, row, subscriber.circuit);
   subscriber.body = body(result.text(row, kBody));
   read_headers(result, row, box, subscriber);
   read_secrets(result, row, box, subscriber);

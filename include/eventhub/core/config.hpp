@@ -95,6 +95,8 @@ struct WebhookConfig {
   int connections_per_origin_max = 1'024;
   std::int64_t response_bytes_max = 64 << 10;
   Millis retry_after_max{3'600'000};
+  Millis circuit_hold_max{3'600'000};
+  Seconds pause_after_failing{5 * 86'400};  // 0: never
   Millis dns_timeout{5'000};
   std::string dns_servers;  // "10.0.0.2,[fd00::2]:5353"; empty: the system's
 };
