@@ -160,6 +160,13 @@ def test_troubleshooting(hub, database, sink):
     assert re.search(r"dispatcher.*\|64\|", shown)
 
 
+def test_the_other_ways_in_of_the_readme(hub, database, sink):
+    one = hub()
+    database.subscribe(sink.url("/a"), "user.created")
+    assert " 202 " in run(blocks("sh", "cloudevents+json")[0], database, one.port)
+    assert tuple(sink.wait(1, "/a")[0].json()) == ("email",)
+
+
 def test_a_private_address_is_the_reason_that_the_readme_names(hub, database, sink):
     reason = re.search(r"`(\w+)` among the dead letters", readme())[1]
     variable = re.search(r"name its range in `(\w+)`", readme())[1]
