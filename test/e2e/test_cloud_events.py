@@ -1,4 +1,5 @@
 """CloudEvents as the published SDK sends them."""
+import json
 import os
 import sys
 from datetime import datetime, timezone
@@ -46,3 +47,27 @@ def test_the_published_sdks_events_are_delivered(hub, database, sink, sdk):
     # What was binary may come again structured: the key is the same.
     other = sdk.to_structured_event(events[0])
     assert one.request("POST", "/events", other.body, dict(other.headers)).status == 200
+
+
+def test_the_published_sdk_reads_what_is_delivered(hub, database, sink, sdk):
+    one = hub()
+    event = {"event_type": "order.placed", "version": "v 2", "organization_id": "org % \"1\"",
+             "user_id": "ü", "payload": {"n": 1.5, "name": "ä"}}
+    for mode in ("binary", "structured"):
+        database.subscribe(sink.url(f"/{mode}"), "order.*", body=f"cloudevents_{mode}")
+    posted = one.post(event).json()["event_id"]
+    for mode, media in (("binary", "application/json"),
+                        ("structured", "application/cloudevents+json")):
+        delivery, = sink.wait(1, f"/{mode}", PATIENCE)
+        assert delivery.headers["content-type"] == media
+        read = sdk.from_http_event(sdk.HTTPMessage(dict(delivery.headers), delivery.body))
+        assert read.get_data() == event["payload"]
+        attributes = read.get_attributes()
+        assert {name: attributes[name] for name in (
+            "specversion", "id", "source", "type", "eventversion", "organizationid", "userid",
+            "datacontenttype")} == {
+                "specversion": "1.0", "id": posted, "source": "/eventhub", "type": "order.placed",
+                "eventversion": "v 2", "organizationid": "org % \"1\"", "userid": "ü",
+                "datacontenttype": "application/json"}
+        assert abs(datetime.now(timezone.utc) - attributes["time"]).total_seconds() < 600
+        assert json.dumps(event["payload"]).encode() in delivery.body
