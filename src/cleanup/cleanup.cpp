@@ -128,6 +128,7 @@ Task<void> Cleanup::idempotency_keys() {
 Task<void> Cleanup::rare(store::Housekeeping& house) {
   co_await house.forget_nodes();
   co_await house.delete_redelivery_attempts();
+  co_await house.delete_refused();
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The rules of an event's texts.
+// The rules of an event's texts. publish() in SQL has them as constraints of the table outbox.
 #include "event_text.hpp"
 
 #include <algorithm>

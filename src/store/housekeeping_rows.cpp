@@ -43,6 +43,12 @@ WITH old AS (
   ORDER BY a.event_seq LIMIT $1)
 DELETE FROM redelivery_attempts a USING old WHERE a.ctid = old.ctid)"};
 
+const pg::Statement kDeleteRefused{"cleanup_delete_refused", R"(
+WITH old AS (
+  SELECT event_id FROM outbox_refused WHERE refused_at < now() - make_interval(secs => $1)
+  ORDER BY refused_at LIMIT $2)
+DELETE FROM outbox_refused r USING old WHERE r.event_id = old.event_id)"};
+
 const pg::Statement kSummarize{"cleanup_summarize", R"(
 SELECT brin_summarize_new_values(i.indexrelid::regclass)
 FROM unnest($1::text[]) t(name)
@@ -72,6 +78,12 @@ Task<void> Housekeeping::delete_redelivery_attempts() {
   pg::Params params;
   params.i64(kBatch);
   co_await connection_->run(kDeleteAttempts, std::move(params));
+}
+
+Task<void> Housekeeping::delete_refused() {
+  pg::Params params;
+  params.f64(static_cast<double>(context_.config.cleanup.dlq_retention.count())).i64(kBatch);
+  co_await connection_->run(kDeleteRefused, std::move(params));
 }
 
 // The partition that is written now and the one before it; more when they went by quickly.

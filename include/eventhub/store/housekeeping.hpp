@@ -29,6 +29,8 @@ class Housekeeping {
   // Returns how many rows went.
   Task<std::int64_t> delete_dead_letters();
   Task<void> delete_redelivery_attempts();
+  // Of outbox_refused, a batch.
+  Task<void> delete_refused();
   Task<void> forget_nodes();
   // Hot partitions are never vacuumed, so their BRIN indexes are brought up to date here.
   Task<void> summarize_indexes();
