@@ -5,6 +5,7 @@
 #include "access.hpp"
 #include "database_check.hpp"
 #include "eventhub/api/api.hpp"
+#include "eventhub/core/cloud_event.hpp"
 #include "eventhub/store/dead_letters.hpp"
 #include "eventhub/store/history.hpp"
 #include "eventhub/store/queries.hpp"
@@ -53,8 +54,14 @@ struct Api {
 };
 using ApiPtr = std::shared_ptr<Api>;
 
+// The hashes of a producer's key and of its event (events.cpp).
+store::IdempotencyKey key_of(const http::Request& request, std::string_view key,
+                             const NewEvent& event);
+store::IdempotencyKey key_of(const http::Request& request, const CloudEvent& cloud);
+
 // The handlers, by resource. `request` lives until the task ends.
 Task<http::Response> post_event(ApiPtr api, const http::Request& request);   // events.cpp
+Task<http::Response> post_events(ApiPtr api, const http::Request& request);  // events_batch.cpp
 Task<http::Response> get_keys(ApiPtr api, const http::Request& request);     // keys.cpp
 Task<http::Response> post_key(ApiPtr api, const http::Request& request);     // keys.cpp
 Task<http::Response> delete_key(ApiPtr api, const http::Request& request);   // keys.cpp

@@ -1,6 +1,7 @@
-// POST /events: headers, body (core/json_event.cpp), then store::Ingest, which returns when the
-// event is committed. Answers are made by respond.cpp.
+// POST /events: headers, body (core/json_event.cpp, core/cloud_event.cpp), then store::Ingest,
+// which returns when the event is committed. Answers are made by respond.cpp.
 #include "api_impl.hpp"
+#include "eventhub/core/cloud_event.hpp"
 #include "eventhub/core/fault.hpp"
 #include "eventhub/http/digest.hpp"
 #include "request_headers.hpp"
@@ -9,38 +10,90 @@
 namespace eventhub::api {
 namespace {
 
+using ReadEvent = std::variant<store::NewRow, http::Response>;
+
+Uuid fingerprint_of(const NewEvent& event) {
+  return http::digest128({event.event_type, event.version, event.organization_id.value_or(""),
+                          event.user_id.value_or(""), event.payload});
+}
+
 // One scope for all producers while there are no API keys, then the name of the key's producer, so
 // that a key can be replaced by another of the same producer.
-store::IdempotencyKey key_of(const http::Request& request, std::string_view key,
-                             const NewEvent& event) {
-  const std::string_view scope =
-      request.key == nullptr ? std::string_view{} : std::string_view(request.key->producer);
-  return {http::digest128({scope, key}),
-          http::digest128({event.event_type, event.version, event.organization_id.value_or(""),
-                           event.user_id.value_or(""), event.payload})};
+std::string_view scope_of(const http::Request& request) {
+  return request.key == nullptr ? std::string_view{} : std::string_view(request.key->producer);
+}
+
+ReadEvent read_event(const http::Request& request, std::size_t depth_max) {
+  if (!is_json(request)) return problem(415, "the Content-Type must be application/json");
+  auto key = idempotency_key(request);
+  if (const auto* error = std::get_if<InputError>(&key)) return problem(400, error->detail);
+  auto parsed = parse_new_event(request.body, depth_max);
+  if (const auto* error = std::get_if<InputError>(&parsed)) return invalid(*error);
+  store::NewRow row{std::get<NewEvent>(std::move(parsed)), std::nullopt};
+  if (const auto& text = std::get<0>(key)) row.key = key_of(request, *text, row.event);
+  return row;
+}
+
+std::variant<CloudEvent, InputError> parse_cloud(const http::Request& request, CloudMode mode,
+                                                 std::size_t depth_max) {
+  if (mode == CloudMode::structured) return parse_cloud_event(request.body, depth_max);
+  auto attributes = cloud_attributes(request);
+  if (auto* error = std::get_if<InputError>(&attributes)) return std::move(*error);
+  return make_cloud_event(std::get<CloudAttributes>(attributes), request.body, depth_max);
+}
+
+ReadEvent read_cloud_event(const http::Request& request, CloudMode mode, std::size_t depth_max) {
+  const bool structured = mode == CloudMode::structured;
+  if (structured && !has_media_type(request, "application/cloudevents+json")) {
+    return problem(415, "of the formats of CloudEvents only application/cloudevents+json is known");
+  }
+  if (request.count("idempotency-key") + request.count("x-idempotency-key") > 0) {
+    return problem(400, "the source and id of a CloudEvent are its idempotency key");
+  }
+  auto parsed = parse_cloud(request, mode, depth_max);
+  if (const auto* error = std::get_if<InputError>(&parsed)) {
+    if (structured || error->pointer == "#") return invalid(*error);
+    if (error->pointer == "#/datacontenttype") {
+      return problem(415, "the Content-Type of a CloudEvent must be one of JSON");
+    }
+    return problem(400, "header ce-" + error->pointer.substr(2) + ": " + error->detail);
+  }
+  auto& cloud = std::get<CloudEvent>(parsed);
+  const store::IdempotencyKey key = key_of(request, cloud);
+  return store::NewRow{std::move(cloud.event), key};
 }
 
 }  // namespace
+
+store::IdempotencyKey key_of(const http::Request& request, std::string_view key,
+                             const NewEvent& event) {
+  return {http::digest128({scope_of(request), key}), fingerprint_of(event)};
+}
+
+store::IdempotencyKey key_of(const http::Request& request, const CloudEvent& cloud) {
+  return {http::digest128({scope_of(request), cloud.source, cloud.id}),
+          fingerprint_of(cloud.event)};
+}
 
 Task<http::Response> post_event(ApiPtr api, const http::Request& request) {
   const Mono begun = api->context.clock.mono();
   if (request.count("content-type") > 1) {
     co_return problem(400, "the request has more than one Content-Type");
   }
-  if (!is_json(request)) co_return problem(415, "the Content-Type must be application/json");
-  auto key = idempotency_key(request);
-  if (const auto* error = std::get_if<InputError>(&key)) co_return problem(400, error->detail);
-
-  auto parsed = parse_new_event(request.body, api->depth_max());
-  if (const auto* error = std::get_if<InputError>(&parsed)) co_return invalid(*error);
-  auto& event = std::get<NewEvent>(parsed);
+  const CloudMode mode = cloud_mode(request);
+  if (mode == CloudMode::batch) {
+    auto response = co_await post_events(api, request);
+    co_return response;
+  }
+  ReadEvent read = mode == CloudMode::none ? read_event(request, api->depth_max())
+                                           : read_cloud_event(request, mode, api->depth_max());
+  if (auto* refusal = std::get_if<http::Response>(&read)) co_return std::move(*refusal);
+  auto& row = std::get<store::NewRow>(read);
   EVENTHUB_FAULT_POINT("api.parsed");
-  event.traceparent = traceparent(request);
+  if (auto trace = traceparent(request)) row.event.traceparent = std::move(trace);
 
-  std::optional<store::IdempotencyKey> hashed;
-  if (const auto& text = std::get<0>(key)) hashed = key_of(request, *text, event);
-  const std::string type = event.event_type;
-  const auto result = co_await api->ingest->accept(std::move(event), hashed);
+  const std::string type = row.event.event_type;
+  const auto result = co_await api->ingest->accept(std::move(row.event), row.key);
   if (const auto* error = std::get_if<store::AcceptError>(&result)) co_return not_accepted(*error);
   EVENTHUB_FAULT_POINT("api.after_commit_before_reply");
   const auto& done = std::get<store::Accepted>(result);

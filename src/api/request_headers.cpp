@@ -1,8 +1,10 @@
-// Content-Type, idempotency keys and trace context of a request. Called by events.cpp.
+// Content-Type, idempotency keys, trace context and CloudEvents attributes of a request. Called by
+// events.cpp and events_batch.cpp.
 #include "request_headers.hpp"
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 namespace eventhub::api {
 namespace {
@@ -16,6 +18,10 @@ char lower(char c) {
 bool same(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](char x, char y) { return lower(x) == lower(y); });
+}
+
+bool starts_with(std::string_view text, std::string_view prefix) {
+  return same(text.substr(0, prefix.size()), prefix);
 }
 
 std::string_view trim(std::string_view text) {
@@ -44,13 +50,32 @@ bool printable(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
 }
 
-bool all_hex(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
-
-bool all_zero(std::string_view text) {
-  return text.find_first_not_of('0') == std::string_view::npos;
+// A CloudEvents attribute of a header: quotes undone, then percent-encoding of UTF-8.
+std::optional<std::string> attribute_value(std::string_view value) {
+  std::string plain(trim(value));
+  if (plain.starts_with('"')) {
+    auto inner = unquote(plain);
+    if (!inner) return std::nullopt;
+    plain = std::move(*inner);
+  }
+  std::string out;
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    if (plain[i] != '%') {
+      out += plain[i];
+      continue;
+    }
+    unsigned byte = 0;
+    const char* from = plain.data() + i + 1;
+    if (i + 2 >= plain.size() || std::from_chars(from, from + 2, byte, 16).ptr != from + 2) {
+      return std::nullopt;
+    }
+    out += static_cast<char>(byte);
+    i += 2;
+  }
+  std::string quoted;
+  append_json_string(quoted, out);
+  if (validate_json(quoted, 1)) return std::nullopt;  // not UTF-8
+  return out;
 }
 
 InputError key_error(std::string_view detail) {
@@ -98,16 +123,33 @@ std::variant<std::optional<std::string>, InputError> idempotency_key(const http:
 
 std::optional<std::string> traceparent(const http::Request& request) {
   if (request.count("traceparent") != 1) return std::nullopt;
-  const std::string_view text = trim(request.header("traceparent"));
-  if (text.size() < 55 || text[2] != '-' || text[35] != '-' || text[52] != '-') return std::nullopt;
-  const auto version = text.substr(0, 2), trace = text.substr(3, 32), parent = text.substr(36, 16),
-             flags = text.substr(53, 2);
-  if (!all_hex(version) || !all_hex(trace) || !all_hex(parent) || !all_hex(flags))
-    return std::nullopt;
-  if (version == "ff" || all_zero(trace) || all_zero(parent)) return std::nullopt;
-  // Later versions may append fields; what we know of them is what version 00 has.
-  if (text.size() > 55 && (version == "00" || text[55] != '-')) return std::nullopt;
-  return "00" + std::string(text.substr(2, 53));
+  return valid_traceparent(trim(request.header("traceparent")));
+}
+
+CloudMode cloud_mode(const http::Request& request) {
+  const std::string_view type = trim(request.header("content-type"));
+  if (starts_with(type, "application/cloudevents-batch")) return CloudMode::batch;
+  if (starts_with(type, "application/cloudevents")) return CloudMode::structured;
+  return request.count("ce-specversion") > 0 ? CloudMode::binary : CloudMode::none;
+}
+
+std::variant<CloudAttributes, InputError> cloud_attributes(const http::Request& request) {
+  CloudAttributes found;
+  for (const auto& [name, value] : request.headers) {
+    if (!starts_with(name, "ce-")) continue;
+    std::string attribute(name.substr(3));
+    std::transform(attribute.begin(), attribute.end(), attribute.begin(), lower);
+    auto text = attribute_value(value);
+    if (!text) return InputError{"the value is not percent-encoded UTF-8", "#/" + attribute};
+    for (const auto& other : found) {
+      if (other.first != attribute) continue;
+      return InputError{"the attribute is given more than once", "#/" + attribute};
+    }
+    found.emplace_back(std::move(attribute), std::move(*text));
+  }
+  const std::string_view type = trim(request.header("content-type"));
+  if (!type.empty()) found.emplace_back("datacontenttype", type);
+  return found;
 }
 
 }  // namespace eventhub::api

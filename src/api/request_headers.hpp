@@ -3,6 +3,7 @@
 #include <string>
 #include <variant>
 
+#include "eventhub/core/cloud_event.hpp"
 #include "eventhub/core/json.hpp"
 #include "eventhub/http/server.hpp"
 
@@ -20,5 +21,11 @@ std::variant<std::optional<std::string>, InputError> idempotency_key(const http:
 
 // A valid W3C trace context as version 00; nullopt for none, several or an invalid one.
 std::optional<std::string> traceparent(const http::Request& request);
+
+// How a request carries CloudEvents, if it does.
+enum class CloudMode { none, binary, structured, batch };
+CloudMode cloud_mode(const http::Request& request);
+// Those of the binary mode: the headers ce-…, and the Content-Type as datacontenttype.
+std::variant<CloudAttributes, InputError> cloud_attributes(const http::Request& request);
 
 }  // namespace eventhub::api

@@ -96,6 +96,70 @@ http::Response retry_later(std::string_view detail, std::string_view more) {
   return response;
 }
 
+int stored_status(const store::Accepted& event) {
+  return event.replayed ? 200 : 202;
+}
+
+std::string stored_members(const store::Accepted& event) {
+  return fmt::format(R"("event_id":"{}","message":"{}")", to_string(event.event_id),
+                     event.replayed ? "Event already exists" : "Event accepted for processing");
+}
+
+struct NotStored {
+  int status;
+  std::string_view detail;
+  std::string_view more = {};  // further members, beginning with a comma
+};
+
+NotStored not_stored(store::AcceptError error) {
+  switch (error) {
+    case store::AcceptError::overloaded:
+      return {503, "too many events are waiting to be stored; try again later"};
+    case store::AcceptError::unknown_outcome:
+      return {503,
+              "the database connection was lost while the event was stored: it may be stored or "
+              "not; send it again with the same idempotency key",
+              R"(,"retry_with_same_idempotency_key":true)"};
+    case store::AcceptError::key_reused:
+      return {422, "this idempotency key was used before with a different request"};
+    case store::AcceptError::refused:
+      return {400, "the database refuses to store this event"};
+    case store::AcceptError::unavailable:
+      break;
+  }
+  return {503, "the database is not available; nothing was stored; try again later"};
+}
+
+// The fault that may pass, when it kept every item of a batch from being stored.
+std::optional<store::AcceptError> fault_of_all(std::span<const EventOutcome> outcomes) {
+  std::optional<store::AcceptError> found;
+  for (const EventOutcome& outcome : outcomes) {
+    if (std::holds_alternative<store::Accepted>(outcome)) return std::nullopt;
+    const auto* error = std::get_if<store::AcceptError>(&outcome);
+    if (error != nullptr && not_stored(*error).status == 503) found = *error;
+  }
+  return found;
+}
+
+// The members of an item that was not stored, and the brace after them.
+void append_failure(std::string& body, std::size_t index, const EventOutcome& outcome) {
+  NotStored fault{400, {}};
+  std::string place = fmt::format("#/{}", index);
+  if (const auto* error = std::get_if<InputError>(&outcome)) {
+    fault.detail = error->detail;
+    place += std::string_view(error->pointer).substr(1);
+  } else {
+    fault = not_stored(std::get<store::AcceptError>(outcome));
+    if (fault.status == 422) place += "/idempotency_key";
+  }
+  body += fmt::format(R"("status":{},"title":"{}","detail":)", fault.status, title(fault.status));
+  append_json_string(body, fault.detail);
+  body += R"(,"pointer":)";
+  append_json_string(body, place);
+  body += fault.more;
+  body += '}';
+}
+
 }  // namespace
 
 http::Response json(int status, std::string body) {
@@ -193,33 +257,35 @@ http::Response sent_again(const Uuid& message) {
 }
 
 http::Response accepted(const store::Accepted& event, std::chrono::milliseconds latency) {
-  auto response =
-      json(event.replayed ? 200 : 202,
-           fmt::format(R"({{"event_id":"{}","message":"{}","latency_ms":{}}})",
-                       to_string(event.event_id),
-                       event.replayed ? "Event already exists" : "Event accepted for processing",
-                       latency.count()));
+  auto response = json(stored_status(event), fmt::format(R"({{{},"latency_ms":{}}})",
+                                                         stored_members(event), latency.count()));
   if (event.replayed) response.headers += "Idempotency-Replayed: true\r\n";
   return response;
 }
 
 http::Response not_accepted(store::AcceptError error) {
-  switch (error) {
-    case store::AcceptError::overloaded:
-      return unavailable("too many events are waiting to be stored; try again later");
-    case store::AcceptError::unknown_outcome:
-      return retry_later(
-          "the database connection was lost while the event was stored: it may be stored or not; "
-          "send it again with the same idempotency key",
-          R"(,"retry_with_same_idempotency_key":true)");
-    case store::AcceptError::key_reused:
-      return problem(422, "this idempotency key was used before with a different request");
-    case store::AcceptError::refused:
-      return problem(400, "the database refuses to store this event");
-    case store::AcceptError::unavailable:
-      break;
+  const NotStored fault = not_stored(error);
+  if (fault.status == 503) return retry_later(fault.detail, fault.more);
+  return problem(fault.status, fault.detail);
+}
+
+http::Response batch_answer(std::span<const EventOutcome> outcomes,
+                            std::chrono::milliseconds latency) {
+  if (const auto error = fault_of_all(outcomes)) return not_accepted(*error);
+  std::string body = R"({"data":[)";
+  std::size_t failed = 0;
+  for (std::size_t index = 0; index < outcomes.size(); ++index) {
+    body += fmt::format(R"({}{{"index":{},)", index == 0 ? "" : ",", index);
+    if (const auto* event = std::get_if<store::Accepted>(&outcomes[index])) {
+      body += fmt::format(R"("status":{},{}}})", stored_status(*event), stored_members(*event));
+    } else {
+      append_failure(body, index, outcomes[index]);
+      ++failed;
+    }
   }
-  return unavailable("the database is not available; nothing was stored; try again later");
+  body += fmt::format(R"(],"stored":{},"failed":{},"latency_ms":{}}})", outcomes.size() - failed,
+                      failed, latency.count());
+  return json(200, std::move(body));
 }
 
 http::Refusal make_refusal() {

@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "eventhub/core/api_key.hpp"
 #include "eventhub/core/json.hpp"
@@ -47,5 +48,10 @@ http::Response sent_again(const Uuid& message);
 
 http::Response accepted(const store::Accepted& event, std::chrono::milliseconds latency);
 http::Response not_accepted(store::AcceptError error);
+// An answer for each item of a batch; a 503 when none was stored for a fault that may pass. Places
+// of an InputError are those within the item.
+using EventOutcome = std::variant<store::Accepted, store::AcceptError, InputError>;
+http::Response batch_answer(std::span<const EventOutcome> outcomes,
+                            std::chrono::milliseconds latency);
 
 }  // namespace eventhub::api

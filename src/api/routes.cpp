@@ -15,6 +15,7 @@ namespace {
 // POST /events comes first: it is looked for most often.
 constexpr std::array kRoutes{
     Route{"POST", "/events", post_event, Scope::publish},
+    Route{"POST", "/events/batch", post_events, Scope::publish},
     Route{"GET", "/health", get_health, Scope::none},
     Route{"GET", "/livez", get_livez, Scope::none},
     Route{"GET", "/readyz", get_readyz, Scope::none},

@@ -50,8 +50,8 @@ Task<AttemptResult> call(store::Context& context, http::Endpoint& endpoint, Mess
   options.own_port = config.server.port;
   http::Client client(context.executor, config.webhook, config.egress, context.clock,
                       context.metrics, options);
-  const bool enveloped = endpoint.row->body == BodyFormat::envelope;
-  const std::string body = enveloped ? http::envelope(ref, event) : event.payload;
+  std::string made;
+  const std::string_view body = http::body_of(*endpoint.row, ref, event, made);
   http::Client::Post post;
   post.url = &endpoint.url;
   post.headers = http::request_headers(endpoint, {ref, 1}, event, body, context.clock.now());

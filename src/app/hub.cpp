@@ -44,7 +44,10 @@ std::unique_ptr<http::Server> make_monitor(const Executor& executor, store::Cont
 
 std::vector<std::unique_ptr<store::Role>> make_roles(store::Context& shared) {
   std::vector<std::unique_ptr<store::Role>> roles;
-  if (shared.config.has_role("fanout")) roles.push_back(make_fanout(shared));
+  if (shared.config.has_role("fanout")) {
+    roles.push_back(make_fanout(shared));
+    roles.push_back(make_mover(shared));
+  }
   if (shared.config.has_role("dispatcher")) roles.push_back(make_dispatcher(shared));
   if (shared.config.has_role("cleanup")) roles.push_back(make_cleanup(shared));
   return roles;

@@ -1,6 +1,6 @@
 // The cleanup role: one process at a time keeps house (store::Housekeeping). Every two seconds it
-// looks for dead nodes, which also keeps its lock session alive, and for operator events; every
-// cleanup.interval it does a whole round. A step that fails is logged and left for the next round.
+// looks for dead nodes, which also keeps its lock session alive; every cleanup.interval it does a
+// whole round. A step that fails is logged and left for the next round.
 #include "eventhub/cleanup/cleanup.hpp"
 
 #include <algorithm>
@@ -72,7 +72,6 @@ Task<void> Cleanup::own(store::Housekeeping& house) {
   Mono round_at{};
   while (!loop_.stopping()) {
     co_await step("end_dead_sessions", house.end_dead_sessions());
-    co_await step("operator_events", house.publish_operator_events());
     const Mono now = context_.clock.mono();
     if (now - round_at >= context_.config.cleanup.interval) {
       round_at = now;
@@ -130,6 +129,7 @@ Task<void> Cleanup::idempotency_keys() {
 Task<void> Cleanup::rare(store::Housekeeping& house) {
   co_await house.forget_nodes();
   co_await house.delete_redelivery_attempts();
+  co_await house.delete_refused();
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
-// The body of POST /events: one walk (json_walk.cpp) that checks everything, keeps the payload as
-// the slice that came and takes the few envelope members. Called by src/api/events.cpp.
+// The body of POST /events, and an item of a batch (json_batch.cpp): one walk (json_walk.cpp) that
+// checks everything, keeps the payload as the slice that came and takes the few envelope members.
+// Called by src/api/events.cpp.
 #include <algorithm>
 #include <array>
 
+#include "event_text.hpp"
 #include "json_walk.hpp"
 
 namespace eventhub {
@@ -16,14 +18,12 @@ enum Member : std::size_t {
   user_id,
   deliver_after,
   expires_at,
+  idempotency_key,  // of an item; in POST /events it is a header
   other
 };
-constexpr std::array<std::string_view, other> kNames{"event_type",      "payload", "version",
-                                                     "organization_id", "user_id", "deliver_after",
-                                                     "expires_at"};
-constexpr std::size_t kTypeMax = 255;
-constexpr std::size_t kVersionMax = 64;
-constexpr std::size_t kTextMax = 255;
+constexpr std::array<std::string_view, other> kNames{
+    "event_type", "payload",       "version",    "organization_id",
+    "user_id",    "deliver_after", "expires_at", "idempotency_key"};
 
 InputError refuse(Member member, std::string_view what) {
   const std::string name(kNames[member]);
@@ -43,56 +43,17 @@ Member find_member(const json::RawString& raw) {
   return static_cast<Member>(found - kNames.begin());
 }
 
-bool is_type_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-         std::string_view("_.:/-").find(c) != std::string_view::npos;
-}
-
-bool is_printable(char c) {
-  return c >= 0x20 && c < 0x7F;
-}
-
-// C0, DEL and C1 (U+0080 to U+009F are C2 80 to C2 9F).
-bool has_control(std::string_view text) {
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte < 0x20 || byte == 0x7F) return true;
-    if (byte == 0xC2 && static_cast<unsigned char>(text[i + 1]) < 0xA0) return true;
-  }
-  return false;
-}
-
-std::size_t characters(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
-}
-
-// What is wrong with the unescaped text of a member, or nothing.
-std::string_view judge(Member member, std::string_view text) {
-  switch (member) {
-    case event_type:
-      if (text.empty() || text.size() > kTypeMax ||
-          !std::all_of(text.begin(), text.end(), is_type_char)) {
-        return "must be 1 to 255 characters of A-Z a-z 0-9 _ . : / -";
-      }
-      return {};
-    case version:  // it travels in a header
-      if (text.empty() || text.size() > kVersionMax || text.front() == ' ' || text.back() == ' ' ||
-          !std::all_of(text.begin(), text.end(), is_printable)) {
-        return "must be 1 to 64 printable ASCII characters without a space at either end";
-      }
-      return {};
-    default:
-      if (text.empty() || characters(text) > kTextMax) return "must be 1 to 255 characters";
-      if (has_control(text)) return "must not contain control characters";
-      return {};
-  }
+EventText kind_of_text(Member member) {
+  if (member == event_type) return EventText::event_type;
+  if (member == version) return EventText::version;
+  return member == idempotency_key ? EventText::idempotency_key : EventText::id;
 }
 
 class EnvelopeReader {
  public:
-  EnvelopeReader(std::string_view body, std::size_t depth_max) : walk_(body, depth_max) {}
+  // `last`: the members from it on are unknown ones here.
+  EnvelopeReader(std::string_view body, std::size_t depth_max, Member last)
+      : walk_(body, depth_max), last_(last) {}
 
   std::variant<NewEvent, InputError> read() {
     if (!walk_.begin()) return walk_.error();
@@ -102,6 +63,7 @@ class EnvelopeReader {
     if (!seen(payload)) return refuse(payload, "is required");
     return std::move(event_);
   }
+  std::optional<std::string> take_key() { return std::move(key_); }
 
  private:
   bool seen(Member member) const { return (seen_ >> member & 1U) != 0; }
@@ -113,7 +75,10 @@ class EnvelopeReader {
 
   // A syntax fault is told before the wrong shape.
   InputError not_an_object() {
-    if (walk_.value() && walk_.end()) return {"the body must be a JSON object", "#"};
+    if (walk_.value() && walk_.end()) {
+      return {last_ == other ? "an event must be a JSON object" : "the body must be a JSON object",
+              "#"};
+    }
     return walk_.error();
   }
 
@@ -130,7 +95,7 @@ class EnvelopeReader {
   }
 
   bool member(Member which) {
-    if (which == other) return walk_.value();
+    if (which >= last_) return walk_.value();
     if (seen(which)) return refused(which, "is given more than once");
     seen_ |= 1U << which;
     if (which == payload) return read_payload();
@@ -160,7 +125,7 @@ class EnvelopeReader {
     } else if (!json::unescape(raw.bytes, text)) {
       return refused(which, "contains half of a surrogate pair");
     }
-    const std::string_view fault = judge(which, text);
+    const std::string_view fault = event_text_fault(kind_of_text(which), text);
     if (!fault.empty()) return refused(which, fault);
     keep(which, std::move(text));
     return true;
@@ -175,11 +140,15 @@ class EnvelopeReader {
       event_.organization_id = std::move(text);
     } else if (which == user_id) {
       event_.user_id = std::move(text);
+    } else {
+      key_ = std::move(text);
     }
   }
 
   json::Walker walk_;
+  Member last_;
   NewEvent event_;
+  std::optional<std::string> key_;
   std::optional<InputError> refused_;
   unsigned seen_ = 0;
 };
@@ -187,7 +156,14 @@ class EnvelopeReader {
 }  // namespace
 
 std::variant<NewEvent, InputError> parse_new_event(std::string_view body, std::size_t depth_max) {
-  return EnvelopeReader(body, depth_max).read();
+  return EnvelopeReader(body, depth_max, idempotency_key).read();
+}
+
+std::variant<BatchItem, InputError> parse_batch_item(std::string_view text, std::size_t depth_max) {
+  EnvelopeReader reader(text, depth_max, other);
+  auto event = reader.read();
+  if (auto* error = std::get_if<InputError>(&event)) return std::move(*error);
+  return BatchItem{std::get<NewEvent>(std::move(event)), reader.take_key()};
 }
 
 }  // namespace eventhub

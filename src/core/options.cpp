@@ -177,6 +177,9 @@ void add_ingest_and_fanout(std::vector<Option>& table) {
   table.push_back({"ingest.queue_bytes_max", "", in<S, &T::queue_bytes_max>, kKiB, 1024 * kGiB,
                    "Events that wait for their commit, in bytes; beyond it requests are answered "
                    "503."});
+  table.push_back({"ingest.request_events_max", "", in<S, &T::request_events_max>, 1, 10'000,
+                   "Most events in one POST /events/batch; more are answered 413. They share one "
+                   "commit, beyond batch_rows_max and batch_bytes_max if need be."});
   table.push_back({"ingest.idempotency_ttl_seconds", "", in<S, &T::idempotency_ttl>, 1, kYear,
                    "How long an idempotency key is remembered, in seconds, at least."});
   table.push_back({"ingest.json_depth_max", "", in<S, &T::json_depth_max>, 1, 1'000,

@@ -22,7 +22,7 @@ bool reserved(std::string_view name) {
       "host",       "content-length", "transfer-encoding", "connection",   "keep-alive",
       "te",         "trailer",        "upgrade",           "expect",       "traceparent",
       "tracestate", "user-agent",     "content-type",      "x-message-id", "x-delivery-attempt"};
-  constexpr std::array<std::string_view, 2> prefixes{"webhook-", "x-event-"};
+  constexpr std::array<std::string_view, 3> prefixes{"webhook-", "x-event-", "ce-"};
   const auto same = [&](std::string_view n) { return same_ignoring_case(n, name); };
   const auto begins = [&](std::string_view p) {
     return same_ignoring_case(name.substr(0, p.size()), p);

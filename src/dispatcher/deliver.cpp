@@ -84,11 +84,7 @@ Task<Worker::Sent> Worker::send(Start start, EventPtr event, Time sent_at) {
   const std::shared_ptr<http::Endpoint> endpoint = endpoints_.of(start.subscriber);
   if (!endpoint->error.empty()) co_return impossible("bad_endpoint", endpoint->error);
   std::string made;
-  std::string_view body = event->payload;
-  if (start.subscriber->body == BodyFormat::envelope) {
-    made = http::envelope(start.ref, *event);
-    body = made;
-  }
+  const std::string_view body = http::body_of(*start.subscriber, start.ref, *event, made);
   http::Client::Post post;
   post.url = &endpoint->url;
   post.headers =

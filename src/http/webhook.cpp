@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "cloud_event.hpp"
+
 #include "eventhub/core/json.hpp"
 #include "eventhub/core/time_text.hpp"
 
@@ -44,6 +46,21 @@ void sign(std::string& out, Endpoint& endpoint, std::string_view id, std::string
   line(out, "webhook-signature", endpoint.signer->sign(id, seconds.count(), body, count));
 }
 
+std::string envelope(MessageRef ref, const Event& event) {
+  std::string out = "{\"id\":";
+  append_json_string(out, to_string(message_id(ref, event.id)));
+  out += ",\"type\":";
+  append_json_string(out, event.event_type);
+  out += ",\"version\":";
+  append_json_string(out, event.version);
+  out += ",\"timestamp\":";
+  append_json_string(out, format_time(event.created_at));
+  member(out, "organization_id", event.organization_id);
+  member(out, "user_id", event.user_id);
+  out.append(",\"data\":").append(event.payload).append("}");
+  return out;
+}
+
 }  // namespace
 
 std::shared_ptr<Endpoint> Endpoints::of(const SubscriberPtr& row) {
@@ -70,19 +87,20 @@ std::shared_ptr<Endpoint> Endpoints::of(const SubscriberPtr& row) {
   return endpoint;
 }
 
-std::string envelope(MessageRef ref, const Event& event) {
-  std::string out = "{\"id\":";
-  append_json_string(out, to_string(message_id(ref, event.id)));
-  out += ",\"type\":";
-  append_json_string(out, event.event_type);
-  out += ",\"version\":";
-  append_json_string(out, event.version);
-  out += ",\"timestamp\":";
-  append_json_string(out, format_time(event.created_at));
-  member(out, "organization_id", event.organization_id);
-  member(out, "user_id", event.user_id);
-  out.append(",\"data\":").append(event.payload).append("}");
-  return out;
+std::string_view body_of(const Subscriber& subscriber, MessageRef ref, const Event& event,
+                         std::string& made) {
+  switch (subscriber.body) {
+    case BodyFormat::payload:
+    case BodyFormat::cloudevents_binary:
+      return event.payload;
+    case BodyFormat::envelope:
+      made = envelope(ref, event);
+      break;
+    case BodyFormat::cloudevents_structured:
+      made = structured_cloud_event(event);
+      break;
+  }
+  return made;
 }
 
 std::string request_headers(Endpoint& endpoint, Attempt attempt, const Event& event,
@@ -92,7 +110,10 @@ std::string request_headers(Endpoint& endpoint, Attempt attempt, const Event& ev
       std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   std::string out;
   out.reserve(640);
-  line(out, "Content-Type", "application/json");
+  const BodyFormat format = endpoint.row->body;
+  line(out, "Content-Type",
+       format == BodyFormat::cloudevents_structured ? "application/cloudevents+json"
+                                                    : "application/json");
   line(out, "User-Agent", "eventhubd/" EVENTHUB_VERSION);
   line(out, "X-Message-Id", id);
   line(out, "X-Event-Id", to_string(event.id));
@@ -106,6 +127,7 @@ std::string request_headers(Endpoint& endpoint, Attempt attempt, const Event& ev
   if (event.traceparent && event.traceparent->size() >= 55) {
     line(out, "traceparent", next_traceparent(*event.traceparent));
   }
+  if (format == BodyFormat::cloudevents_binary) append_cloud_event_headers(out, event);
   out += endpoint.headers;
   return out;
 }

@@ -43,6 +43,12 @@ WITH old AS (
   ORDER BY a.event_seq LIMIT $1)
 DELETE FROM redelivery_attempts a USING old WHERE a.ctid = old.ctid)"};
 
+const pg::Statement kDeleteRefused{"cleanup_delete_refused", R"(
+WITH old AS (
+  SELECT event_id FROM outbox_refused WHERE refused_at < now() - make_interval(secs => $1)
+  ORDER BY refused_at LIMIT $2)
+DELETE FROM outbox_refused r USING old WHERE r.event_id = old.event_id)"};
+
 const pg::Statement kSummarize{"cleanup_summarize", R"(
 SELECT brin_summarize_new_values(i.indexrelid::regclass)
 FROM unnest($1::text[]) t(name)
@@ -65,16 +71,6 @@ FROM subscriber_health h
 WHERE h.sid = s.sid AND s.is_active AND NOT s.paused
   AND h.last_failure - h.failing_since >= make_interval(secs => $1)
 RETURNING s.sid, s.paused_reason)"};
-
-const pg::Statement kOperatorWaits{"cleanup_operator_waits",
-                                   "SELECT EXISTS (SELECT FROM operator_events)"};
-const pg::Statement kOperatorLock{"cleanup_operator_lock", "SELECT pg_advisory_xact_lock($1, $2)"};
-const pg::Statement kOperatorMove{"cleanup_operator_move", R"(
-WITH moved AS (
-  DELETE FROM operator_events
-  WHERE id IN (SELECT id FROM operator_events ORDER BY id LIMIT $1) RETURNING *)
-INSERT INTO events (id, event_type, version, payload)
-SELECT uuid_v7(), event_type, 'v1', payload::text FROM moved ORDER BY id)"};
 
 const pg::Statement kRowsLastSeq{"cleanup_last_seq", "SELECT last_value FROM event_seq"};
 
@@ -114,21 +110,10 @@ Task<void> Housekeeping::pause_failing() {
   if (paused.rows() > 0) context_.wakeups.notify(Signal::control);
 }
 
-// One transaction, sent in one write, under the ordering lock like every acceptance.
-Task<void> Housekeeping::publish_operator_events() {
-  const pg::Result waits = co_await connection_->run(kOperatorWaits, pg::Params{});
-  if (!waits.boolean(0, 0)) co_return;
-  for (std::int64_t moved = kBatch; moved == kBatch;) {
-    std::vector<pg::Call> calls(2);
-    calls[0].statement = &kOperatorLock;
-    calls[0].params.i32(context_.database.lock_space());
-    calls[0].params.i32(static_cast<std::int32_t>(Lock::ordering));
-    calls[1].statement = &kOperatorMove;
-    calls[1].params.i64(kBatch);
-    const std::vector<pg::Result> results = co_await connection_->run_all(std::move(calls));
-    moved = results[1].affected();
-    context_.wakeups.notify(Signal::events);
-  }
+Task<void> Housekeeping::delete_refused() {
+  pg::Params params;
+  params.f64(static_cast<double>(context_.config.cleanup.dlq_retention.count())).i64(kBatch);
+  co_await connection_->run(kDeleteRefused, std::move(params));
 }
 
 // The partition that is written now and the one before it; more when they went by quickly.

@@ -25,6 +25,36 @@ std::size_t bytes_of(const NewEvent& event) {
          event.traceparent.value_or("").size();
 }
 
+WaitingPtr waiting_row(NewEvent event, std::optional<IdempotencyKey> key, std::size_t bytes,
+                       Time now) {
+  auto row = std::make_unique<Waiting>();
+  row->event = std::move(event);
+  row->key = key;
+  row->id = uuid_v7(now);
+  row->bytes = bytes;
+  return row;
+}
+
+// A group that waits: its caller is resumed by the last of its answers.
+struct Together {
+  template <class Handler>
+  Together(Handler handler, std::size_t size)
+      : results(size, AcceptError::unavailable), left(size) {
+    done.emplace(std::move(handler));
+  }
+  void set(std::size_t index, const AcceptResult& result) {
+    results[index] = result;
+    if (--left > 0) return;
+    auto resume = std::move(*done);
+    std::move(resume)(std::move(results));
+  }
+
+  std::vector<AcceptResult> results;
+  std::size_t left;
+  // As Waiting::done: to be emplaced.
+  std::optional<asio::any_completion_handler<void(std::vector<AcceptResult>)>> done;
+};
+
 }  // namespace
 
 Ingest::Ingest(Context& context) : impl_(std::make_unique<Impl>(context)) {}
@@ -35,11 +65,7 @@ Task<AcceptResult> Ingest::accept(NewEvent event, std::optional<IdempotencyKey> 
   const std::size_t bytes = bytes_of(event);
   if (impl.stopping || impl.down) co_return AcceptError::unavailable;
   if (!impl.queue.fits(bytes)) co_return AcceptError::overloaded;
-  auto waiting = std::make_unique<Waiting>();
-  waiting->event = std::move(event);
-  waiting->key = key;
-  waiting->id = uuid_v7(impl.context.clock.now());
-  waiting->bytes = bytes;
+  auto waiting = waiting_row(std::move(event), key, bytes, impl.context.clock.now());
   auto enqueue = [&impl](auto handler, WaitingPtr row) {
     row->done.emplace(std::move(handler));
     impl.queue.push(std::move(row));
@@ -49,6 +75,38 @@ Task<AcceptResult> Ingest::accept(NewEvent event, std::optional<IdempotencyKey> 
       co_await asio::async_initiate<decltype(asio::use_awaitable), void(AcceptResult)>(
           enqueue, asio::use_awaitable, std::move(waiting));
   co_return result;
+}
+
+Task<std::vector<AcceptResult>> Ingest::accept_all(std::vector<NewRow> rows) {
+  Impl& impl = *impl_;
+  std::vector<AcceptResult> same(rows.size(), AcceptError::unavailable);
+  if (rows.empty() || impl.stopping || impl.down) co_return same;
+  Batch waiting;
+  waiting.reserve(rows.size());
+  std::size_t total = 0;
+  const std::uint64_t group = impl.queue.new_group();
+  for (NewRow& row : rows) {
+    const std::size_t bytes = bytes_of(row.event);
+    total += bytes;
+    waiting.push_back(waiting_row(std::move(row.event), row.key, bytes, impl.context.clock.now()));
+    waiting.back()->group = group;
+  }
+  if (!impl.queue.fits(total)) {
+    same.assign(rows.size(), AcceptError::overloaded);
+    co_return same;
+  }
+  auto enqueue = [&impl](auto handler, Batch batch) {
+    auto together = std::make_shared<Together>(std::move(handler), batch.size());
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      batch[i]->done.emplace([together, i](AcceptResult result) { together->set(i, result); });
+      impl.queue.push(std::move(batch[i]));
+    }
+    if (impl.waiting) impl.work.set();
+  };
+  std::vector<AcceptResult> results =
+      co_await asio::async_initiate<decltype(asio::use_awaitable), void(std::vector<AcceptResult>)>(
+          enqueue, asio::use_awaitable, std::move(waiting));
+  co_return results;
 }
 
 Task<void> Ingest::run() {

@@ -20,6 +20,21 @@ struct Part {
   int repeats = 0;
 };
 
+bool same_group(const WaitingPtr& a, const WaitingPtr& b) {
+  return a->group != 0 && a->group == b->group;
+}
+
+// Where to halve rows of which PostgreSQL refuses one: between groups while there are several.
+std::size_t middle_of(std::span<const WaitingPtr> rows) {
+  const std::size_t middle = rows.size() / 2;
+  std::size_t at = middle;
+  while (at > 0 && same_group(rows[at - 1], rows[at])) --at;
+  if (at > 0) return at;
+  at = middle;
+  while (at < rows.size() && (at == 0 || same_group(rows[at - 1], rows[at]))) ++at;
+  return at < rows.size() ? at : middle;
+}
+
 }  // namespace
 
 Task<void> Ingest::Impl::commit(Batch batch) {
@@ -39,7 +54,7 @@ Task<void> Ingest::Impl::commit(Batch batch) {
         settle(rows, std::nullopt);
         break;
       case Fate::split: {
-        const std::size_t middle = part.from + rows.size() / 2;
+        const std::size_t middle = part.from + middle_of(rows);
         if (rows.size() == 1) {
           settle(rows, AcceptError::refused);
         } else {

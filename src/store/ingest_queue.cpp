@@ -40,24 +40,37 @@ void IngestQueue::push(WaitingPtr waiting) {
   queue_.push_back(std::move(waiting));
 }
 
+IngestQueue::Front IngestQueue::front() const {
+  Front front{1, queue_.front()->bytes};
+  const std::uint64_t group = queue_.front()->group;
+  if (group == 0) return front;
+  while (front.rows < queue_.size() && queue_[front.rows]->group == group) {
+    front.bytes += queue_[front.rows++]->bytes;
+  }
+  return front;
+}
+
 Batch IngestQueue::take(std::size_t rows_max, std::size_t bytes_max) {
   Batch batch;
   std::unordered_map<Uuid, Waiting*, UuidHash> leaders;
   std::size_t bytes = 0;
-  while (!queue_.empty() && batch.size() < rows_max) {
-    auto& next = queue_.front();
-    if (next->key) {
-      const auto [leader, first] = leaders.try_emplace(next->key->key, next.get());
-      if (!first) {
-        leader->second->followers.push_back(std::move(next));
-        queue_.pop_front();
-        continue;
+  while (!queue_.empty()) {
+    const Front next = front();
+    const bool full = batch.size() + next.rows > rows_max || bytes + next.bytes > bytes_max;
+    if (!batch.empty() && full) break;
+    for (std::size_t i = 0; i < next.rows; ++i) {
+      WaitingPtr row = std::move(queue_.front());
+      queue_.pop_front();
+      if (row->key) {
+        const auto [leader, first] = leaders.try_emplace(row->key->key, row.get());
+        if (!first) {
+          leader->second->followers.push_back(std::move(row));
+          continue;
+        }
       }
+      bytes += row->bytes;
+      batch.push_back(std::move(row));
     }
-    if (!batch.empty() && bytes + next->bytes > bytes_max) break;
-    bytes += next->bytes;
-    batch.push_back(std::move(next));
-    queue_.pop_front();
   }
   return batch;
 }

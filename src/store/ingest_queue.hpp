@@ -1,5 +1,6 @@
 #pragma once
 #include <boost/asio/any_completion_handler.hpp>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -20,7 +21,8 @@ struct Waiting {
   std::optional<IdempotencyKey> key;
   Uuid id;
   std::size_t bytes = 0;
-  int losses = 0;  // connections that ended with it
+  std::uint64_t group = 0;  // not 0: shares a commit with its neighbours of the same group
+  int losses = 0;           // connections that ended with it
   // emplace() it: assigning to an any_completion_handler recurses for ever in Boost 1.81.
   std::optional<boost::asio::any_completion_handler<void(AcceptResult)>> done;
   // Others of the same batch with the same key: they get their answer from this one's.
@@ -44,7 +46,8 @@ class IngestQueue {
   IngestQueue(Executor executor, std::int64_t bytes_max);
   bool fits(std::size_t bytes) const { return bytes_ + bytes <= bytes_max_ || bytes_ == 0; }
   void push(WaitingPtr waiting);
-  // The next batch, at least one row; a key is in it once.
+  // The next batch, at least one row; a key is in it once. A group is in it whole, if need be
+  // beyond the bounds.
   Batch take(std::size_t rows_max, std::size_t bytes_max);
 #ifdef EVENTHUB_FAULTS
   // The mutant ack_before_commit: returns when the 202 of rows that are not there is on its way.
@@ -57,13 +60,21 @@ class IngestQueue {
   void settle(Batch rows);
   // Gives all that wait the same answer.
   void fail_all(AcceptError error);
+  std::uint64_t new_group() { return ++last_group_; }
   bool empty() const { return queue_.empty(); }
   std::size_t bytes() const { return bytes_; }
 
  private:
+  // Rows at the front that have to share a commit: one, or a group.
+  struct Front {
+    std::size_t rows, bytes;
+  };
+  Front front() const;
+
   Executor executor_;
   std::size_t bytes_max_;
   std::size_t bytes_ = 0;
+  std::uint64_t last_group_ = 0;
   std::deque<WaitingPtr> queue_;
 };
 

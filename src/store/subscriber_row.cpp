@@ -65,6 +65,8 @@ OnDead on_dead(std::string_view text) {
 BodyFormat body(std::string_view text) {
   if (text == "payload") return BodyFormat::payload;
   if (text == "envelope") return BodyFormat::envelope;
+  if (text == "cloudevents_binary") return BodyFormat::cloudevents_binary;
+  if (text == "cloudevents_structured") return BodyFormat::cloudevents_structured;
   unusable("body", text);
 }
 

@@ -10,11 +10,11 @@
 namespace eventhub::store {
 namespace {
 
-constexpr std::array<std::string_view, kSignals> channels{"eventhub_events", "eventhub_messages",
-                                                          "eventhub_control", "eventhub_keys"};
+constexpr std::array<std::string_view, kSignals> channels{
+    "eventhub_events", "eventhub_messages", "eventhub_control", "eventhub_keys", "eventhub_outbox"};
 constexpr const char* listen_sql =
     "LISTEN eventhub_events; LISTEN eventhub_messages; LISTEN eventhub_control; "
-    "LISTEN eventhub_keys";
+    "LISTEN eventhub_keys; LISTEN eventhub_outbox";
 const pg::Statement notify_channels{
     "notify", "SELECT pg_notify(channel, $2) FROM unnest($1::text[]) AS channel"};
 
@@ -27,7 +27,7 @@ Wakeups::Wakeups(Database& database, std::string node)
     : database_(database),
       node_(std::move(node)),
       local_{Wakeup(database.executor()), Wakeup(database.executor()), Wakeup(database.executor()),
-             Wakeup(database.executor())},
+             Wakeup(database.executor()), Wakeup(database.executor())},
       publish_due_(database.executor()),
       listen_backoff_(backoff_min),
       publish_backoff_(backoff_min),

@@ -94,9 +94,9 @@ class Pair:
 
 
 class Rarities:
-    """Events for subscribers that do not just answer 200, posted to `api` until stop(). A person
-    retries the dead letters of /refused, which are delivered then, and discards those of
-    /blocked."""
+    """Events for subscribers that do not just answer 200, posted to `api` until stop(). Until
+    verify() a person retries the dead letters of /refused, which are delivered then, and discards
+    those of /blocked."""
 
     ORDERED = {"ordering_enabled": True, "ordering_key": "organization_id"}
     TYPES = ["flaky", "refused", "drips", "blocked", "late", "flaky", "refused", "large"]
@@ -105,7 +105,7 @@ class Rarities:
         self.load, self.sink = load, load.sink
         self.database = Database(load.database.server, load.database.name)  # of the person's thread
         self._refused = set()
-        self._done = threading.Event()
+        self._done, self._leave = threading.Event(), threading.Event()
 
         def first_fails(delivery):
             return 503 if delivery.attempt == 1 else 200
@@ -118,7 +118,8 @@ class Rarities:
         self._subscribe("large", 200)
         self.events = []
         self.producer = Producer([api], self._events(), rate, give_up=2 * PATIENCE).start()
-        self._person = threading.Thread(target=self._attend if attended else lambda: None)
+        self._person = threading.Thread(target=self._attend if attended else lambda: None,
+                                        daemon=True)
         self._person.start()
 
     def _subscribe(self, name, rule, **columns):
@@ -145,20 +146,22 @@ class Rarities:
         return 200 if known else 400
 
     def _attend(self):
-        while not self._done.wait(0.1):
+        while not self._leave.wait(0.1):
             for sid, verb in ((self.refused, "retry"), (self.blocked, "discard")):
                 for letter in quietly(dead_letters, self.database, sid) or []:
                     quietly(self.database.rows, f"SELECT {verb}_dead_letter(%s)",
                             letter["message_id"])  # refused while it is under way
 
     def stop(self):
+        """No more events. The person stays: what a process had taken may be dead seconds later."""
         self._done.set()
         self.producer.join(3 * PATIENCE)
-        self._person.join()
         assert not self.producer.refused
 
     def verify(self, retained=True):
         """After Load.verify(): everything has ended. `retained`: no dead letter was deleted."""
+        self._leave.set()
+        self._person.join()
         dead = {str(letter["event_id"]) for letter in dead_letters(self.database, self.refused)}
         for name in set(self.TYPES):
             accepted = {self.producer.accepted[number] for number, event in enumerate(self.events)

@@ -35,7 +35,8 @@ def test_every_command_of_the_page_works(hub, database, sink, tmp_path):
                           env=clean_environment())
     assert done.returncode == 0, done.stdout + done.stderr
     text = done.stdout
-    assert set(re.findall(r'"title":"(\w+)', text)) <= {"Conflict"}, text  # still under way
+    assert set(re.findall(r'"title":"(\w+)', text)) <= {
+        "Conflict", "Bad"}, text  # still under way, and an item that is wrong to show what comes
     assert database.rows("SELECT name, headers, retry_limit, paused FROM subscribers") == [
         ("User Service", {"X-Service": "users"}, 5, False)]
     assert '"dry_run":true' in text and '"dry_run":false' in text

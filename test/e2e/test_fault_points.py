@@ -128,6 +128,10 @@ def age_events(world):
         "now() - interval '1 day' AND event_seq < (SELECT min(lwm) FROM shards)")
 
 
+def publish_by_sql(world):
+    world.database.rows("SELECT publish('test.sql', '{}') FROM generate_series(1, 100)")
+
+
 def age_dead_letters(world):
     world.database.rows("UPDATE dead_letter_queue SET failed_at = failed_at - interval '1 year'")
 
@@ -139,7 +143,7 @@ STIR = {
     "own.release": start_third, **dict.fromkeys(DRAINS, drain),
     "drain.timeout": drain_beside_half_a_request, "fanout.half_messages": post_bad,
     "partition.drop": age_events, "partition.dropped": age_events,
-    "cleanup.mid_batch": age_dead_letters,
+    "cleanup.mid_batch": age_dead_letters, "outbox.moved": publish_by_sql,
 }
 
 

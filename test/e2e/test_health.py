@@ -162,7 +162,7 @@ def test_operators_hear_of_pauses_recoveries_and_dead_letters(fleet, sink):
                            ordering_key="organization_id")
     fleet.post(1)
     wait_until(lambda: fleet.database.states() == {"dead": 1}, PATIENCE)
-    assert not fleet.database.value("SELECT count(*) FROM operator_events")
+    assert not fleet.database.value("SELECT count(*) FROM outbox")
     wanted = fleet.subscribe("/wanted", event_type="eventhub.>", retry_limit=0)
     # Itself dead: no event of that, or there would be no end.
     sink.on("/deaf", 500)

@@ -154,6 +154,10 @@ def walk_messages(ask, sink):
     ask("POST", "/events", 422, {**event, "payload": []}, key="k")
     ask("POST", "/events", 400, {"event_type": "ok"})
     ask("POST", "/events", 202, {**event, "event_type": "bad"})
+    keyed = {**event, "event_type": "many", "idempotency_key": "m"}
+    ask("POST", "/events/batch", 200, [keyed, keyed, {**keyed, "payload": []}])
+    ask("POST", "/events/batch", 400, event)
+    ask("POST", "/events/batch", 413, [event] * 1001)
     ask("GET", "/events/{id}", 404)
     ask("GET", "/messages/{id}", 404)
     ask("POST", "/messages/{id}/retry", 404)

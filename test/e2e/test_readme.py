@@ -160,6 +160,14 @@ def test_troubleshooting(hub, database, sink):
     assert re.search(r"dispatcher.*\|64\|", shown)
 
 
+def test_the_other_ways_in_of_the_readme(hub, database, sink):
+    one = hub()
+    database.subscribe(sink.url("/a"), "user.created")
+    assert " 202 " in run(blocks("sh", "cloudevents+json")[0], database, one.port)
+    psql(blocks("sql", "SELECT publish")[0], database)
+    assert {tuple(d.json()) for d in sink.wait(2, "/a")} == {("email",), ("user_id",)}
+
+
 def test_a_private_address_is_the_reason_that_the_readme_names(hub, database, sink):
     reason = re.search(r"`(\w+)` among the dead letters", readme())[1]
     variable = re.search(r"name its range in `(\w+)`", readme())[1]
@@ -203,6 +211,6 @@ def test_the_defaults_of_a_subscriber(hub, database, sink):
 @pytest.mark.parametrize("language", ["sh", "sql"])
 def test_every_block_is_run_here_or_known(language):
     tested = ("INSERT INTO subscribers", "curl -i -X POST", "retry_dead_letter", "/metrics",
-              "readyz", "FROM nodes", "/subscribers", "keys create")
+              "readyz", "FROM nodes", "/subscribers", "keys create", "SELECT publish")
     for block in blocks(language):
         assert block.startswith(NOT_RUN) or any(word in block for word in tested), block

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -23,6 +24,20 @@ std::optional<InputError> validate_json(std::string_view text, std::size_t depth
 
 // The body of POST /events, checked as semantics.md says. The payload is the exact slice of `body`.
 std::variant<NewEvent, InputError> parse_new_event(std::string_view body, std::size_t depth_max);
+
+// The items of POST /events/batch as they are in its body: of a JSON array, whose grammar is
+// checked as a whole, or the lines of NDJSON, of which empty ones do not count. No more than
+// `items_max` and one are taken.
+std::variant<std::vector<std::string_view>, InputError> split_json_array(std::string_view body,
+                                                                         std::size_t items_max);
+std::vector<std::string_view> split_lines(std::string_view body, std::size_t items_max);
+
+// One of them: an event with its idempotency key. Places are those within the item.
+struct BatchItem {
+  NewEvent event;
+  std::optional<std::string> key;
+};
+std::variant<BatchItem, InputError> parse_batch_item(std::string_view text, std::size_t depth_max);
 
 // A value of a document, as it is written there.
 struct JsonValue {

@@ -14,7 +14,7 @@ namespace eventhub {
 enum class Guarantee { at_least_once, at_most_once };
 enum class OrderingKey { none, organization_id, user_id };
 enum class OnDead { go_on, block };
-enum class BodyFormat { payload, envelope };
+enum class BodyFormat { payload, envelope, cloudevents_binary, cloudevents_structured };
 
 // When a failed attempt is tried again (semantics.md "Retries").
 struct RetryPolicy {

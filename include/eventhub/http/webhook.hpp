@@ -39,7 +39,8 @@ struct Attempt {
 // sent.
 std::string request_headers(Endpoint& endpoint, Attempt attempt, const Event& event,
                             std::string_view body, Time now);
-// The payload's bytes, or the envelope made around them.
-std::string envelope(MessageRef ref, const Event& event);
+// The payload's bytes, or what is made around them as the subscriber wants it, in `made`.
+std::string_view body_of(const Subscriber& subscriber, MessageRef ref, const Event& event,
+                         std::string& made);
 
 }  // namespace eventhub::http

@@ -24,6 +24,7 @@ enum class Lock : std::int32_t {
   migrate = 3,
   cleanup = 4,
   partitions = 5,
+  outbox = 6,
   shard_0 = 100,  // shard n is 100 + n
 };
 

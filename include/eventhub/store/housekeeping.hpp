@@ -31,8 +31,8 @@ class Housekeeping {
   Task<void> delete_redelivery_attempts();
   // Pauses subscribers with nothing but failures for webhook.pause_after_failing.
   Task<void> pause_failing();
-  // Makes events of what operators want to know (operator_events).
-  Task<void> publish_operator_events();
+  // Of outbox_refused, a batch.
+  Task<void> delete_refused();
   Task<void> forget_nodes();
   // Hot partitions are never vacuumed, so their BRIN indexes are brought up to date here.
   Task<void> summarize_indexes();

@@ -3,6 +3,7 @@
 #include <optional>
 #include <unordered_map>
 #include <variant>
+#include <vector>
 
 #include "eventhub/core/event.hpp"
 #include "eventhub/store/context.hpp"
@@ -30,6 +31,12 @@ enum class AcceptError {
 
 using AcceptResult = std::variant<Accepted, AcceptError>;
 
+// One of several that are accepted together.
+struct NewRow {
+  NewEvent event;
+  std::optional<IdempotencyKey> key;
+};
+
 // Group commit: joins the requests that arrive while a commit is under way and writes them with the
 // next, under the ordering lock, so that event_seq is the order of acceptance. Resumes a caller
 // when its event is committed. Bounds: batch rows and bytes, queue bytes.
@@ -38,6 +45,10 @@ class Ingest {
   explicit Ingest(Context& context);
   ~Ingest();
   Task<AcceptResult> accept(NewEvent event, std::optional<IdempotencyKey> key);
+  // All of them in one commit, in this order; an answer for each in the same order. They are in
+  // several commits only when PostgreSQL refuses one of them. `overloaded` and `unavailable` before
+  // they wait for a commit are the answer of all.
+  Task<std::vector<AcceptResult>> accept_all(std::vector<NewRow> rows);
   // The committing loop, until stop() and the queue is empty.
   Task<void> run();
   void stop();

@@ -9,9 +9,10 @@
 
 namespace eventhub::store {
 
-// For the fan-out, dispatchers, all dispatchers about shards, every process about API keys.
-enum class Signal { events, messages, control, keys };
-inline constexpr std::size_t kSignals = 4;
+// For the fan-out, dispatchers, all dispatchers about shards, every process about API keys, the
+// mover of what was published by SQL (only ever sent by who published).
+enum class Signal { events, messages, control, keys, outbox };
+inline constexpr std::size_t kSignals = 5;
 
 // "There may be work", inside the process at once and to other processes by NOTIFY: at most one per
 // channel per 10 ms, from a connection of its own, and only when another live node has the role. A
@@ -41,7 +42,7 @@ class Wakeups {
   Database& database_;
   std::string node_;
   std::array<Wakeup, kSignals> local_;
-  std::array<bool, kSignals> remote_{true, true, true, true};
+  std::array<bool, kSignals> remote_{true, true, true, true, true};
   std::array<bool, kSignals> due_{};
   Wakeup publish_due_;
   pg::ConnectionPtr listener_, notifier_;

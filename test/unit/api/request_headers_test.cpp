@@ -88,5 +88,43 @@ TEST_CASE("trace context is taken when it is valid and ignored otherwise") {
   CHECK_FALSE(traceparent(with({})).has_value());
 }
 
+// The attribute's text, "absent" or "refused".
+std::string attribute(const char* name, std::string_view value) {
+  const auto read = cloud_attributes(with({{"Ce-Subject", value}}));
+  if (std::holds_alternative<InputError>(read)) return "refused";
+  for (const auto& [found, text] : std::get<CloudAttributes>(read)) {
+    if (found == name) return text;
+  }
+  return "absent";
+}
+
+TEST_CASE("the Content-Type tells how a request carries CloudEvents, or a header does") {
+  const auto mode = [](std::string_view type) {
+    return cloud_mode(with({{"Content-Type", type}}));
+  };
+  CHECK(mode("application/cloudevents+json") == CloudMode::structured);
+  CHECK(mode("Application/CloudEvents+avro; x=y") == CloudMode::structured);
+  CHECK(mode("application/cloudevents-batch+json") == CloudMode::batch);
+  CHECK(mode("application/json") == CloudMode::none);
+  CHECK(cloud_mode(with({})) == CloudMode::none);
+  CHECK(cloud_mode(with({{"ce-id", "1"}})) == CloudMode::none);
+  CHECK(cloud_mode(with({{"Ce-SpecVersion", "1.0"}})) == CloudMode::binary);
+}
+
+TEST_CASE("attributes of headers are percent-encoded UTF-8") {
+  CHECK(attribute("subject", "plain") == "plain");
+  CHECK(attribute("subject", " a%20b%C3%A9%25 ") == "a b\xC3\xA9%");
+  CHECK(attribute("subject", R"("a \" b")") == "a \" b");
+  CHECK(attribute("other", "x") == "absent");
+  for (const char* value : {"%", "%4", "%zz", "%FF", "\"open", "\xFF"}) {
+    INFO(value);
+    CHECK(attribute("subject", value) == "refused");
+  }
+  const auto type = cloud_attributes(with({{"content-type", "text/json"}}));
+  CHECK(std::get<CloudAttributes>(type) == CloudAttributes{{"datacontenttype", "text/json"}});
+  const auto twice = cloud_attributes(with({{"ce-id", "1"}, {"CE-ID", "1"}}));
+  CHECK(std::get<InputError>(twice).pointer == "#/id");
+}
+
 }  // namespace
 }  // namespace eventhub::api

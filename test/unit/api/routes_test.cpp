@@ -33,6 +33,7 @@ TEST_CASE("every route says what a key must allow") {
   }
   CHECK(scopes == std::map<std::string, Scope>{
                       {"POST /events", Scope::publish},
+                      {"POST /events/batch", Scope::publish},
                       {"GET /health", Scope::none},
                       {"GET /livez", Scope::none},
                       {"GET /readyz", Scope::none},

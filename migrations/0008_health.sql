@@ -60,20 +60,7 @@ CREATE TRIGGER subscribers_gone
   AFTER DELETE ON subscribers FOR EACH ROW EXECUTE FUNCTION forget_health();
 
 -- ── what operators want to know ────────────────────────────────────────────────────────────────
--- Written in the transaction that is its cause, when somebody subscribes to it; cleanup moves it to
--- `events`, where it is an event like any other.
-
-CREATE TABLE operator_events (
-  id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  event_type text  NOT NULL,
-  payload    jsonb NOT NULL
-);
-
--- Version 4 with the time in front and the other number: version 7.
-CREATE FUNCTION uuid_v7() RETURNS uuid LANGUAGE sql VOLATILE AS
-$$ SELECT encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid()) PLACING substring(int8send(
-     (extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3) FROM 1 FOR 6), 52, 1), 53, 1),
-     'hex')::uuid $$;
+-- Published in the transaction that is its cause, when somebody subscribes to it.
 
 CREATE FUNCTION is_operator_event(event_type text) RETURNS boolean LANGUAGE sql IMMUTABLE AS
 $$ SELECT coalesce(event_type IN ('eventhub.subscriber.paused', 'eventhub.subscriber.recovered',
@@ -107,7 +94,7 @@ DECLARE
   told text := 'eventhub.subscriber.' || CASE WHEN NEW.paused THEN 'paused' ELSE 'recovered' END;
 BEGIN
   IF operator_event_wanted(told) THEN
-    INSERT INTO operator_events (event_type, payload) VALUES (told, jsonb_build_object(
+    PERFORM publish(told, jsonb_build_object(
       'subscriber_id', NEW.id, 'name', NEW.name, 'at', now(),
       'reason', CASE WHEN NEW.paused THEN NEW.paused_reason ELSE 'resumed' END));
   END IF;
@@ -122,9 +109,8 @@ CREATE FUNCTION tell_of_circuit() RETURNS trigger
   AS $$
 BEGIN
   IF operator_event_wanted('eventhub.subscriber.recovered') THEN
-    INSERT INTO operator_events (event_type, payload)
-    SELECT 'eventhub.subscriber.recovered', jsonb_build_object('subscriber_id', s.id,
-      'name', s.name, 'at', now(), 'reason', 'circuit_closed', 'opened_at', OLD.opened_at)
+    PERFORM publish('eventhub.subscriber.recovered', jsonb_build_object('subscriber_id', s.id,
+      'name', s.name, 'at', now(), 'reason', 'circuit_closed', 'opened_at', OLD.opened_at))
     FROM subscribers s WHERE s.sid = NEW.sid;
   END IF;
   RETURN NULL;
@@ -140,12 +126,11 @@ CREATE FUNCTION tell_of_dead_letters() RETURNS trigger
   AS $$
 BEGIN
   IF operator_event_wanted('eventhub.message.dead') THEN
-    INSERT INTO operator_events (event_type, payload)
-    SELECT 'eventhub.message.dead', jsonb_build_object('message_id', d.message_id,
+    PERFORM publish('eventhub.message.dead', jsonb_build_object('message_id', d.message_id,
       'event_id', d.event_id, 'event_type', d.event_type, 'organization_id', d.organization_id,
       'user_id', d.user_id, 'subscriber_id', s.id, 'subscriber', s.name,
       'outcome', outcome_name(d.outcome), 'reason', d.reason, 'last_status', d.last_status,
-      'last_error', d.last_error, 'attempts', d.attempts, 'at', d.failed_at)
+      'last_error', d.last_error, 'attempts', d.attempts, 'at', d.failed_at))
     FROM letters d LEFT JOIN subscribers s USING (sid)
     WHERE d.summarised = 0 AND NOT is_operator_event(d.event_type)
     ORDER BY d.event_seq;

@@ -1,0 +1,12 @@
+#pragma once
+#include <string_view>
+
+namespace eventhub {
+
+// The texts of an event, as every way in takes them (json_event.cpp, cloud_event.cpp).
+enum class EventText { event_type, version, id, idempotency_key };
+
+// What is wrong with the unescaped text, "must be …", or nothing.
+std::string_view event_text_fault(EventText kind, std::string_view text);
+
+}  // namespace eventhub
