@@ -94,9 +94,9 @@ class Pair:
 
 
 class Rarities:
-    """Events for subscribers that do not just answer 200, posted to `api` until stop(). Until
-    verify() a person retries the dead letters of /refused, which are delivered then, and discards
-    those of /blocked."""
+    """Events for subscribers that do not just answer 200, posted to `api` until stop(). A person
+    retries the dead letters of /refused, which are delivered then, and discards those of /blocked:
+    until verify(), and from the begin if `attended`, else from stop() on."""
 
     ORDERED = {"ordering_enabled": True, "ordering_key": "organization_id"}
     TYPES = ["flaky", "refused", "drips", "blocked", "late", "flaky", "refused", "large"]
@@ -118,9 +118,9 @@ class Rarities:
         self._subscribe("large", 200)
         self.events = []
         self.producer = Producer([api], self._events(), rate, give_up=2 * PATIENCE).start()
-        self._person = threading.Thread(target=self._attend if attended else lambda: None,
-                                        daemon=True)
-        self._person.start()
+        self._person = threading.Thread(target=self._attend, daemon=True)
+        if attended:
+            self._person.start()
 
     def _subscribe(self, name, rule, **columns):
         self.sink.on(f"/{name}", rule)
@@ -156,6 +156,8 @@ class Rarities:
         """No more events. The person stays: what a process had taken may be dead seconds later."""
         self._done.set()
         self.producer.join(3 * PATIENCE)
+        if not self._person.is_alive():
+            self._person.start()
         assert not self.producer.refused
 
     def verify(self, retained=True):
