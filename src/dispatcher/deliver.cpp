@@ -136,7 +136,7 @@ Task<void> Worker::deliver(Start start) {
     co_return;
   }
   EVENTHUB_FAULT_POINT("disp.after_check_before_send");
-  const Time sent_at = context_.clock.now();
+  const Time sent_at = ownership_.clock().now();
   Sent sent;
   if (event) {
     sent = co_await send(start, event, sent_at);
@@ -156,7 +156,7 @@ Task<void> Worker::deliver(Start start) {
           context_.subscribers.pause(start.ref.sid, "the receiver answered 410 Gone"));
   }
   if (event && result.status / 100 == 2 && result.kind == AttemptResult::Kind::answered) {
-    const auto age = context_.clock.now() - event->created_at;
+    const auto age = ownership_.clock().now() - event->created_at;
     context_.metrics.delivered_end_to_end(static_cast<double>(age.count()) / 1e6);
   }
 }

@@ -38,9 +38,9 @@ Worker::Worker(store::Context& context)
       ownership_(context),
       writer_(context),
       health_(context),
-      client_(context.executor, context.config.webhook, context.config.egress, context.clock,
+      client_(context.executor, context.config.webhook, context.config.egress, ownership_.clock(),
               context.metrics, client_options(context.config)),
-      lanes_(lanes_config(context.config), context.clock),
+      lanes_(lanes_config(context.config), ownership_.clock()),
       work_(context.executor),
       ready_(context.executor),
       health_due_(context.executor) {}

@@ -16,7 +16,7 @@ const pg::Statement kRegister{
     " SELECT $1, $2, $3, $4, a.pid, a.backend_start, 0 FROM pg_stat_get_activity(pg_backend_pid()) "
     "a"
     " ON CONFLICT (node) DO UPDATE SET pid = excluded.pid, backend_start = excluded.backend_start,"
-    " shards = 0, heartbeat = clock_timestamp()"};
+    " shards = 0, heartbeat = clock_timestamp() RETURNING clock_timestamp()"};
 
 const pg::Statement kHeartbeat{
     "heartbeat", "UPDATE nodes SET heartbeat = clock_timestamp(), shards = $2 WHERE node = $1"};
@@ -26,7 +26,7 @@ const pg::Statement kNodes{
     "live_nodes",
     "SELECT count(*) FILTER (WHERE 'dispatcher' = ANY(n.roles)), "
     " (SELECT expire_below FROM sequencer), (SELECT version FROM subscribers_version),"
-    " EXISTS (SELECT FROM subscriber_health)"
+    " EXISTS (SELECT FROM subscriber_health), clock_timestamp()"
     " FROM nodes n WHERE n.node <> $1 AND n.heartbeat > clock_timestamp() - interval '5 s'"
     " AND EXISTS (SELECT 1 FROM pg_stat_get_activity(n.pid) a"
     "  WHERE a.backend_start = n.backend_start)"};
@@ -98,7 +98,9 @@ Task<void> Ownership::connect() {
   std::vector<std::string_view> roles(context_.config.roles.begin(), context_.config.roles.end());
   pg::Params params;
   params.uuid(context_.node).text(context_.config.worker_id).texts(roles).text(EVENTHUB_VERSION);
-  co_await session_->run(kRegister, std::move(params));
+  const Mono sent = context_.clock.mono();
+  const pg::Result registered = co_await session_->run(kRegister, std::move(params));
+  clock_.told(registered.timestamp(0, 0), sent);
   if (lost_.empty()) co_return;
   const std::vector<std::int16_t> lost(lost_.begin(), lost_.end());
   pg::Params alive;
@@ -132,6 +134,7 @@ NodesSeen Ownership::heard(std::span<const pg::Result> results, Mono sent) {
   seen.expire_below = results[1].i64(0, 1);
   seen.subscribers_version = results[1].i64(0, 2);
   seen.unhealthy = results[1].boolean(0, 3);
+  clock_.told(results[1].timestamp(0, 4), sent);
   return seen;
 }
 

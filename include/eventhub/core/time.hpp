@@ -1,8 +1,9 @@
 #pragma once
 #include <chrono>
 
-// The only place that names clocks. Due times that reach the database are wall time; everything
-// that measures a duration (time-outs, leases, ages) is monotonic.
+// The only place that names clocks. Due times that reach the database are wall time, the server's
+// (core/server_clock.hpp); everything that measures a duration (time-outs, leases, ages) is
+// monotonic.
 namespace eventhub {
 
 using Millis = std::chrono::milliseconds;

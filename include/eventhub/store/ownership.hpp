@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "eventhub/core/lanes.hpp"
+#include "eventhub/core/server_clock.hpp"
 #include "eventhub/store/context.hpp"
 
 namespace eventhub::store {
@@ -22,7 +23,7 @@ struct NodesSeen {
 // the shard.
 class Ownership {
  public:
-  explicit Ownership(Context& context) : context_(context) {}
+  explicit Ownership(Context& context) : context_(context), clock_(context.clock) {}
 
   // A new session: registers the node with the backend's pid, and says that what it lost with the
   // one before was not lost by a crash. Nothing is owned.
@@ -37,6 +38,8 @@ class Ownership {
   // session, then call heard() with their results and the time the batch was SENT.
   std::vector<pg::Call> heartbeat();
   NodesSeen heard(std::span<const pg::Result> results, Mono sent);
+  // The server's, by its answers to connect() and to heartbeats.
+  const Clock& clock() const { return clock_; }
   // Whether a send may start: the last committed heartbeat was sent less than send_lease ago.
   bool may_send() const;
 
@@ -51,6 +54,7 @@ class Ownership {
   Task<std::vector<std::int16_t>> lock_free_shards(int count);
   Task<void> read_parked(std::vector<Takeover>& takeovers);
   Context& context_;
+  ServerClock clock_;
   pg::ConnectionPtr session_;
   std::set<std::int16_t> owned_;
   std::set<std::int16_t> lost_;  // with the last session, while this process lives on

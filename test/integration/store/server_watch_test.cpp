@@ -3,6 +3,7 @@
 #include "eventhub/store/server_watch.hpp"
 
 #include "support/hub.hpp"
+#include "support/wrong_clock.hpp"
 
 namespace eventhub {
 namespace {
@@ -10,17 +11,7 @@ namespace {
 using Catch::Matchers::Contains;
 using store::ServerWatch;
 using test::run;
-
-// A wall clock that is set wrong.
-class WrongClock final : public Clock {
- public:
-  explicit WrongClock(Seconds ahead) : ahead_(ahead) {}
-  Time now() const override { return SystemClock{}.now() + ahead_; }
-  Mono mono() const override { return SystemClock{}.mono(); }
-
- private:
-  Seconds ahead_;
-};
+using test::WrongClock;
 
 struct World {
   boost::asio::io_context io;

@@ -1,0 +1,57 @@
+// The database server's time, as a process knows it.
+#include "eventhub/core/server_clock.hpp"
+
+#include "support/catch.hpp"
+
+namespace eventhub {
+namespace {
+
+// A machine whose wall clock can be set.
+class SetClock final : public Clock {
+ public:
+  Time now() const override { return true_.now() + wrong; }
+  Mono mono() const override { return true_.mono(); }
+  void advance(std::chrono::microseconds by) { true_.advance(by); }
+  Time right() const { return true_.now(); }
+  Millis wrong{0};
+
+ private:
+  ManualClock true_;
+};
+
+}  // namespace
+
+TEST_CASE("the server's clock is followed, whatever this machine's clock does") {
+  SetClock local;
+  local.wrong = Seconds{-600};
+  ServerClock clock(local);
+  CHECK(clock.now() == local.now());  // no word yet
+  clock.told(local.right(), local.mono());
+  CHECK(clock.now() == local.right());
+  CHECK(clock.mono() == local.mono());
+  local.wrong = Seconds{86'400};
+  local.advance(Seconds{5});
+  CHECK(clock.now() == local.right());
+}
+
+TEST_CASE("a word of the server moves its clock no further than it proves") {
+  SetClock local;
+  ServerClock clock(local);
+  Mono sent = local.mono();
+  const Time first = local.right();
+  local.advance(Millis{20});
+  clock.told(first, sent);  // it may have been shown 0 to 20 ms ago
+  CHECK(clock.now() == local.right() - Millis{10});
+  local.advance(Seconds{1});
+  sent = local.mono();
+  const Time frozen = local.right();
+  local.advance(Seconds{8});
+  clock.told(frozen, sent);
+  CHECK(clock.now() == local.right() - Millis{10});
+  clock.told(local.right(), local.mono());
+  CHECK(clock.now() == local.right());
+  clock.told(local.right() + Seconds{30}, local.mono());  // the server's clock was set
+  CHECK(clock.now() == local.right() + Seconds{30});
+}
+
+}  // namespace eventhub
