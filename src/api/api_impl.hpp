@@ -73,6 +73,7 @@ Task<http::Response> patch_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> delete_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> pause_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> resume_subscriber(ApiPtr api, const http::Request& request);
+Task<http::Response> rotate_secret(ApiPtr api, const http::Request& request);
 
 Task<http::Response> test_subscriber(ApiPtr api, const http::Request& request);  // test_send.cpp
 

@@ -30,6 +30,7 @@ constexpr std::array kRoutes{
     Route{"DELETE", "/subscribers/{id}", delete_subscriber, Scope::admin},
     Route{"POST", "/subscribers/{id}/pause", pause_subscriber, Scope::admin},
     Route{"POST", "/subscribers/{id}/resume", resume_subscriber, Scope::admin},
+    Route{"POST", "/subscribers/{id}/rotate-secret", rotate_secret, Scope::admin},
     Route{"POST", "/subscribers/{id}/test", test_subscriber, Scope::admin},
     Route{"GET", "/events", get_events, Scope::read},
     Route{"GET", "/events/{id}", get_event, Scope::read},

@@ -12,9 +12,11 @@
 
 #include "eventhub/core/subscriber_headers.hpp"
 #include "eventhub/http/egress.hpp"
+#include "eventhub/http/sign.hpp"
 #include "eventhub/http/url.hpp"
 #include "eventhub/store/subscriber_admin.hpp"
 #include "request_input.hpp"
+#include "subscriber_auth.hpp"
 
 namespace eventhub::api {
 namespace {
@@ -77,6 +79,9 @@ constexpr std::array kColumns{
     Column{"paused", flag_fault},
     Column{"max_in_flight", integer_fault},
     Column{"timeout_ms", integer_fault},
+    Column{"rate_limit", number_fault},
+    Column{"circuit_failures", integer_fault},
+    Column{"circuit_open_ms", integer_fault},
     Column{"headers", any_fault},  // see headers()
 };
 
@@ -100,25 +105,61 @@ std::string url_fault(const std::string& text, const Config& config) {
   return no_address ? std::string{} : policy.refuse(address, url.port);
 }
 
+void add_field(std::string& fields, std::string_view name, std::string_view value) {
+  if (!fields.empty()) fields += ',';
+  append_json_string(fields, name);
+  fields.append(":").append(value);
+}
+
+std::string json_text(std::string_view text) {
+  std::string out;
+  append_json_string(out, text);
+  return out;
+}
+
 class BodyReader {
  public:
-  BodyReader(const Config& config, bool whole) : config_(config), whole_(whole) {}
+  BodyReader(const Config& config, const SecretBox& box, bool whole)
+      : config_(config), box_(box), whole_(whole) {}
 
   void add(const JsonMember& member) {
+    if (member.name == "auth") return auth(member.value);
     const std::size_t before = body_.faults.size();
     judge(member);
     if (body_.faults.size() > before) return;
-    if (!body_.fields.empty()) body_.fields += ',';
-    append_json_string(body_.fields, member.name);
-    body_.fields.append(":").append(member.value.text);
+    if (member.name == "secret") return secret(member.value);
+    const bool collected = member.name == "headers" && member.value.kind == Kind::object;
+    if (!collected) add_field(body_.fields, member.name, member.value.text);
   }
 
   SubscriberBody finish() && {
+    if (whole_ && !secret_given_) {
+      body_.new_secret = http::random_webhook_secret();
+      add_field(body_.fields, "secret", sealed(SecretUse::signing, body_.new_secret));
+    }
+    if (headers_given_) add_field(body_.fields, "headers", '{' + headers_ + '}');
     body_.fields = '{' + body_.fields + '}';
     return std::move(body_);
   }
 
  private:
+  std::string sealed(SecretUse use, std::string_view text) const {
+    return json_text(box_.seal(use, text));
+  }
+
+  // What begins like a secret and is none would pass the table's rule, which is a pattern. The rest
+  // is left to it, to be told with the other faults.
+  void secret(const JsonValue& value) {
+    secret_given_ = true;
+    const std::string text = json_string(value).value_or("");
+    const bool good = http::is_webhook_secret(text);
+    if (!good && (text.starts_with("whsec_") || is_sealed(text))) {
+      return refuse("#/secret", "secret must be whsec_ and the base64 of 24 to 64 bytes");
+    }
+    add_field(body_.fields, "secret",
+              good ? sealed(SecretUse::signing, text) : std::string(value.text));
+  }
+
   void judge(const JsonMember& member) {
     if (!store::is_subscriber_column(member.name)) {
       return refuse(pointer_to(member.name), "this is no member that can be written");
@@ -140,11 +181,15 @@ class BodyReader {
     if (const auto* error = std::get_if<InputError>(&members)) {
       return refuse("#/headers", "headers: " + error->detail);
     }
+    headers_given_ = true;
     for (const JsonMember& member : std::get<0>(members)) {
       const std::string fault(header(member));
-      if (fault.empty()) continue;
-      const std::string place = pointer_to(member.name);
-      refuse("#/headers" + place.substr(1), fmt::format("this header {}", fault));
+      const std::string place = "#/headers" + pointer_to(member.name).substr(1);
+      if (fault.empty()) {
+        add_header(place, member.name, member.value);
+      } else {
+        refuse(place, fmt::format("this header {}", fault));
+      }
     }
   }
 
@@ -155,20 +200,53 @@ class BodyReader {
     return fault.empty() ? header_fault(member.name, *json_string(member.value)) : fault;
   }
 
+  // Authorization has one spelling, so that there are never two of them.
+  void add_header(const std::string& place, const std::string& name, const JsonValue& value) {
+    const bool authorization = is_authorization(name);
+    if (authorization && authorized_) {
+      return refuse(place, "auth and the header Authorization are the same: give one");
+    }
+    const std::string text = json_string(value).value_or("");
+    if (is_sealed(text)) return refuse(place, "this header must not begin with sealed:v1:");
+    authorized_ |= authorization;
+    add_field(headers_, authorization ? kAuthorization : name,
+              value.kind == Kind::string ? sealed(SecretUse::header, text) : "null");
+  }
+
+  void auth(const JsonValue& value) {
+    const auto made = read_auth(value);
+    if (const auto* faults = std::get_if<std::vector<InputError>>(&made)) {
+      body_.faults.insert(body_.faults.end(), faults->begin(), faults->end());
+      return;
+    }
+    headers_given_ = true;
+    if (value.kind != Kind::null) {
+      const std::string text = json_text(std::get<std::string>(made));
+      add_header("#/auth", std::string(kAuthorization), {Kind::string, text});
+    } else if (!whole_) {
+      add_header("#/auth", std::string(kAuthorization), value);
+    }
+  }
+
   void refuse(std::string pointer, std::string detail) {
     body_.faults.push_back({std::move(detail), std::move(pointer)});
   }
 
   const Config& config_;
+  const SecretBox& box_;
   bool whole_;
+  bool secret_given_ = false;
+  std::string headers_;  // of both members, as those of a JSON object
+  bool headers_given_ = false;
+  bool authorized_ = false;
   SubscriberBody body_;
 };
 
 }  // namespace
 
 SubscriberBody read_subscriber_body(const std::vector<JsonMember>& members, const Config& config,
-                                    bool whole) {
-  BodyReader reader(config, whole);
+                                    const SecretBox& box, bool whole) {
+  BodyReader reader(config, box, whole);
   for (const JsonMember& member : members) reader.add(member);
   return std::move(reader).finish();
 }

@@ -103,7 +103,8 @@ void add_listen(CLI::App& app, ListenOptions& listen) {
 }
 
 void add_keys(CLI::App& app, KeysOptions& keys) {
-  auto* command = app.add_subcommand("keys", "make, list and revoke API keys");
+  auto* command =
+      app.add_subcommand("keys", "make, list and revoke API keys; change the master key");
   command->require_subcommand(1);
   const auto add = [&](const char* name, const char* meaning, KeysOptions::Action action) {
     auto* made = command->add_subcommand(name, meaning);
@@ -124,6 +125,9 @@ void add_keys(CLI::App& app, KeysOptions& keys) {
   list->add_flag("--json", keys.json, "print JSON");
   auto* revoke = add("revoke", "end a key", KeysOptions::Action::revoke);
   revoke->add_option("key", keys.name, "its name or id")->required();
+  add("rotate-master",
+      "encrypt secrets and headers of all subscribers with the first key of secrets.master_key",
+      KeysOptions::Action::rotate_master);
   for (auto* one : command->get_subcommands(nullptr)) one->fallthrough();
 }
 

@@ -7,6 +7,7 @@
 
 #include "eventhub/http/client.hpp"
 #include "eventhub/http/egress.hpp"
+#include "eventhub/http/master_keys.hpp"
 #include "eventhub/http/server.hpp"
 #include "eventhub/pg/connection.hpp"
 
@@ -50,6 +51,11 @@ std::string wrong_ca_file(const Config& config) {
   return complaint("egress.ca_file", [&] { http::check_ca_file(config.egress); });
 }
 
+std::string wrong_master_key(const Config& config) {
+  return complaint("secrets.master_key",
+                   [&] { const http::MasterKeys keys(config.secrets.master_key); });
+}
+
 // Both files are read together; the complaint is about the one that is wrong.
 std::string wrong_tls(std::string_view option, const Config& config) {
   if (config.server.tls_certificate_file.empty() || config.server.tls_key_file.empty()) return {};
@@ -68,6 +74,7 @@ std::vector<ConfigCheck> config_checks() {
       {"webhook.dns_servers", wrong_dns_servers},
       {"egress.allow_cidrs", wrong_ranges},
       {"egress.ca_file", wrong_ca_file},
+      {"secrets.master_key", wrong_master_key},
       {"server.tls_certificate_file",
        [](const Config& config) { return wrong_tls("server.tls_certificate_file", config); }},
       {"server.tls_key_file",

@@ -61,7 +61,8 @@ Hub::Hub(Config config)
       node_(uuid_v7(clock_.now())),
       wakeups_(database_, to_string(node_)),
       partitions_(database_),
-      subscribers_(database_),
+      master_keys_(config_.secrets.master_key),
+      subscribers_(database_, master_keys_),
       keys_(database_, wakeups_, clock_),
       shared_{context_.get_executor(),
               config_,
@@ -151,6 +152,10 @@ void Hub::tell_door() const {
 
 void Hub::start() {
   tell_door();
+  if (config_.secrets.master_key.empty()) {
+    log::info("secrets and headers of subscribers are kept in clear in the database",
+              {{"encrypted_with", "secrets.master_key"}});
+  }
   start_part("wakeups", wakeups_.run());
   start_part("server_watch", server_watch_.run());
   start_part("keys", keys_.run());

@@ -8,6 +8,7 @@
 
 #include "eventhub/api/api.hpp"
 #include "eventhub/core/config.hpp"
+#include "eventhub/http/master_keys.hpp"
 #include "eventhub/http/server.hpp"
 #include "eventhub/store/context.hpp"
 #include "eventhub/store/ingest.hpp"
@@ -57,6 +58,7 @@ class Hub {
   Uuid node_;
   store::Wakeups wakeups_;
   store::Partitions partitions_;
+  http::MasterKeys master_keys_;
   store::Subscribers subscribers_;
   store::Keys keys_;
   store::Context shared_;

@@ -1,5 +1,5 @@
-// `eventhubd keys create|list|revoke`: on the database itself, so that the first key can be made
-// before there is a hub. Calls store/key_table.cpp.
+// `eventhubd keys create|list|revoke|rotate-master`: on the database itself, so that the first key
+// can be made before there is a hub. Calls store/key_table.cpp and store/reseal.cpp.
 #include "app/keys.hpp"
 
 #include <fmt/format.h>
@@ -14,8 +14,10 @@
 #include "eventhub/core/metrics.hpp"
 #include "eventhub/core/time_text.hpp"
 #include "eventhub/http/digest.hpp"
+#include "eventhub/http/master_keys.hpp"
 #include "eventhub/store/embedded.hpp"
 #include "eventhub/store/keys.hpp"
+#include "eventhub/store/reseal.hpp"
 
 namespace eventhub::app {
 namespace {
@@ -134,6 +136,24 @@ Task<void> revoke(store::Database& database, const KeysOptions& options, Outcome
   std::cout << "revoked " << *name << std::endl;
 }
 
+// Can be repeated, and stopped at any time: what is encrypted with the first key stays.
+Task<void> rotate_master(store::Database& database, const Config& config, Outcome& outcome) {
+  const Origin self = origin();
+  const http::MasterKeys box(config.secrets.master_key);
+  const auto done = co_await store::reseal(database, box);
+  log::audit({.action = "secrets.rotate_master",
+              .id = "",
+              .what = fmt::format("{} subscribers", done.changed),
+              .by = self.by,
+              .from = self.from});
+  std::cout << "encrypted anew: " << done.changed << std::endl;
+  for (const auto& problem : done.problems) std::cerr << problem << std::endl;
+  if (!done.problems.empty()) {
+    outcome.refusal = fmt::format("{} subscribers could not be encrypted anew: their messages wait",
+                                  done.problems.size());
+  }
+}
+
 Task<void> act(store::Database& database, const Config& config, const KeysOptions& options,
                Outcome& outcome) {
   co_await prepare_database(database, config);
@@ -147,6 +167,9 @@ Task<void> act(store::Database& database, const Config& config, const KeysOption
     case KeysOptions::Action::revoke:
       co_await revoke(database, options, outcome);
       break;
+    case KeysOptions::Action::rotate_master:
+      co_await rotate_master(database, config, outcome);
+      break;
   }
 }
 
@@ -154,6 +177,9 @@ Task<void> act(store::Database& database, const Config& config, const KeysOption
 
 int run_keys(const Config& config, const KeysOptions& options) {
   if (options.action == KeysOptions::Action::create) new_key(options);  // before anything is begun
+  if (options.action == KeysOptions::Action::rotate_master && config.secrets.master_key.empty()) {
+    throw ConfigError("keys: secrets.master_key is not set: there is nothing to encrypt with");
+  }
   Outcome outcome;
   with_database(config, [&](store::Database& database, const Config& used) {
     return act(database, used, options, outcome);

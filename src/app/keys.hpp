@@ -9,7 +9,7 @@
 namespace eventhub::app {
 
 struct KeysOptions {
-  enum class Action { create, list, revoke };
+  enum class Action { create, list, revoke, rotate_master };
   Action action = Action::list;
   std::string name;  // of the key; for revoke also its id
   std::string producer;

@@ -1,6 +1,6 @@
 // The cleanup role: one process at a time keeps house (store::Housekeeping). Every two seconds it
-// looks for dead nodes, which also keeps its lock session alive; every cleanup.interval it does a
-// whole round. A step that fails is logged and left for the next round.
+// looks for dead nodes, which also keeps its lock session alive, and for operator events; every
+// cleanup.interval it does a whole round. A step that fails is logged and left for the next round.
 #include "eventhub/cleanup/cleanup.hpp"
 
 #include <algorithm>
@@ -72,6 +72,7 @@ Task<void> Cleanup::own(store::Housekeeping& house) {
   Mono round_at{};
   while (!loop_.stopping()) {
     co_await step("end_dead_sessions", house.end_dead_sessions());
+    co_await step("operator_events", house.publish_operator_events());
     const Mono now = context_.clock.mono();
     if (now - round_at >= context_.config.cleanup.interval) {
       round_at = now;
@@ -87,6 +88,7 @@ Task<void> Cleanup::run_once(store::Housekeeping& house) {
   co_await step("publish_expiry", house.publish_expiry());
   co_await step("drop_partitions", drop(house));
   co_await step("dead_letters", dead_letters(house));
+  co_await step("pause_failing", house.pause_failing());
   co_await step("idempotency_keys", idempotency_keys());
   co_await step("summarize_indexes", house.summarize_indexes());
   co_await step("export_gauges", house.export_gauges());

@@ -93,8 +93,9 @@ in the repository holds every option with its default.
 * An empty variable counts as not set. Numbers are decimal; booleans are `true`, `false`, `1`, `0`,
   `yes`, `no`, `on`, `off`; lists are separated by commas (in the file `["a", "b"]` works too).
 * Secrets do not go on the command line, where everybody can read them; `--database.url` works as
-  long as no password is in it. `DB_PASSWORD_FILE`, `DATABASE_URL_FILE` and
-  `EVENTHUB_ADMIN_KEY_FILE` name a file that holds the secret; a line end behind it is cut off.
+  long as no password is in it. `DB_PASSWORD_FILE`, `DATABASE_URL_FILE`, `EVENTHUB_ADMIN_KEY_FILE`
+  and `EVENTHUB_SECRETS_MASTER_KEY_FILE` name a file that holds the secret; a line end behind it is
+  cut off.
 * `STALE_TIMEOUT_SECONDS` of earlier hubs is accepted and has no effect: messages of a crashed
   process are taken over without a time-out. `CHECK_INTERVAL_MS` is `cleanup.interval_ms`.
 

@@ -61,6 +61,8 @@ SubscriberState& Lanes::Impl::subscriber(std::int32_t sid) {
     if (row != subscribers->by_sid.end()) state.row = row->second;
     const auto ghosts = ghosts_of.find(sid);
     if (ghosts != ghosts_of.end()) state.in_flight = ghosts->second;
+    const auto ill = health.find(sid);
+    if (ill != health.end()) state.health.seen(&ill->second, clock.mono());
     update_cap(state);
   }
   return state;
@@ -163,11 +165,14 @@ void Lanes::set_subscribers(SubscriberSetPtr subscribers) {
   s.subscribers = std::move(subscribers);
   for (auto& [sid, state] : s.subscriber_states) {
     const auto row = s.subscribers->by_sid.find(sid);
+    const SubscriberPtr before = std::move(state.row);
     state.row = row == s.subscribers->by_sid.end() ? nullptr : row->second;
+    if (before && state.row) s.renewed(state, *before);
   }
   s.update_caps();
   for (auto& [sid, state] : s.subscriber_states) {
     if (!state.row && state.records) s.cancel_between_retries(state);
+    state.resting = false;
     s.consider_all(state);
   }
 }

@@ -59,6 +59,10 @@ LanesCounts Lanes::counts() const {
     const SubscriberPtr& row = s.subscriber(sid).row;
     if (row) counts.pending.emplace_back(row->id, static_cast<std::size_t>(count));
   }
+  for (const auto& [sid, state] : s.subscriber_states) {
+    const Circuit circuit = state.health.circuit();
+    if (state.row && state.health.holding()) counts.circuits.emplace_back(state.row->id, circuit);
+  }
   counts.waiting.assign(waiting.begin(), waiting.end());
   if (oldest) counts.oldest_age = std::chrono::duration_cast<Millis>(now - *oldest);
   return counts;

@@ -17,16 +17,28 @@ Millis Lanes::Impl::longest_wait() const {
 }
 
 // A process may use floor(cap x owned shards of the subscriber / spread), so that the sum over all
-// processes never exceeds the cap; spread <= cap makes it at least one per owned shard.
+// processes never exceeds the cap; spread <= cap makes it at least one per owned shard. While less
+// than one per shard may go (core/health.hpp) the first shards have one each.
 void Lanes::Impl::update_cap(SubscriberState& state) {
-  if (!state.row) return;
+  if (!state.row) {  // deleted: what waits is cancelled where it would be started
+    state.cap = std::max(1, state.cap);
+    return;
+  }
   const int spread = state.row->spread;
-  int owned = 0;
+  const int whole = state.row->max_in_flight;
+  const int most = std::min(state.health.most(clock.mono()), whole);
+  int owned = 0, first = 0;
   for (int i = 0; i < spread; ++i) {
     const auto shard = shard_of(state.sid, static_cast<std::uint64_t>(i), spread);
-    owned += shards.contains(shard) ? 1 : 0;
+    if (!shards.contains(shard)) continue;
+    ++owned;
+    first += i < most ? 1 : 0;
   }
-  state.cap = std::max(1, state.row->max_in_flight * owned / spread);
+  state.cap = most < spread ? first : most * owned / spread;
+  if (most == whole) state.cap = std::max(1, state.cap);
+  if (state.health.probing()) state.cap = 1;
+  state.rate = {};
+  if (state.row->rate_limit > 0) state.rate = rate_part(state.row->rate_limit, owned, spread);
 }
 
 void Lanes::Impl::update_caps() {
@@ -78,6 +90,7 @@ void Lanes::reset() {
   s.records.clear();
   s.subscriber_states.clear();
   s.shards.clear();
+  s.health_urgent = false;
   s.in_flight = s.careful_in_flight = s.redelivery_records = s.asked = 0;
   for (const auto& [sid, ghosts] : s.ghosts_of) s.in_flight += static_cast<std::size_t>(ghosts);
   s.redelivery_after = {};

@@ -169,7 +169,7 @@ void Lanes::Impl::park_lane_up_to(Lane& lane, std::uint64_t window, Mono now) {
 // ── memory ──
 
 // Records that wait for a reason and may leave memory, parked already or not. `at_cap`: also those
-// of a subscriber whose only reason is its cap.
+// of a subscriber whose only reason is its cap or its rate.
 std::size_t Lanes::Impl::waiting_records(Share& share, Mono now, bool at_cap, Lane** longest) {
   if (!share.subscriber->row) return 0;
   std::size_t waiting = 0;
@@ -178,7 +178,8 @@ std::size_t Lanes::Impl::waiting_records(Share& share, Mono now, bool at_cap, La
     if (!lane.messages.size) return;
     const WaitReason why = lane.keyed() && lane.busy ? WaitReason::order
                                                      : reason(lane, *candidate(lane), now, nullptr);
-    if (why == WaitReason::none || (why == WaitReason::in_flight_cap && !at_cap)) return;
+    const bool capped = why == WaitReason::in_flight_cap || why == WaitReason::rate;  // for a while
+    if (why == WaitReason::none || (capped && !at_cap)) return;
     waiting += lane.messages.size;
     if (lane.keyed() && (!*longest || lane.messages.size > (*longest)->messages.size)) {
       *longest = &lane;

@@ -13,6 +13,11 @@ void no_sooner(Mono* until, Mono due) {
   if (until && (*until == Mono{} || due < *until)) *until = due;
 }
 
+// What holds the whole subscriber: its lanes wait among the ready ones.
+bool holds_subscriber(WaitReason why) {
+  return why == WaitReason::in_flight_cap || why == WaitReason::rate || why == WaitReason::circuit;
+}
+
 // Nothing here waits for its commit, and a crash before it only sends again what may be sent again.
 bool may_linger(const RecordAttempt& result, const SubscriberState& subscriber) {
   if (result.outcome != Outcome::delivered || result.lane.khash) return false;
@@ -66,7 +71,11 @@ WaitReason Lanes::Impl::reason(const Lane& lane, const Record& record, Mono now,
     no_sooner(until, now + Millis{50});
     return WaitReason::in_flight_cap;
   }
-  return at_cap(state) ? WaitReason::in_flight_cap : WaitReason::none;
+  if (at_cap(state)) {
+    return state.health.holding() ? WaitReason::circuit : WaitReason::in_flight_cap;
+  }
+  const bool rate = state.rate.burst > 0 && state.bucket.next(state.rate) > now;
+  return rate ? WaitReason::rate : WaitReason::none;
 }
 
 // Nobody may have more in the air than is left for all others, so that subscribers that hang leave
@@ -75,6 +84,17 @@ WaitReason Lanes::Impl::reason(const Lane& lane, const Record& record, Mono now,
 bool Lanes::Impl::at_cap(const SubscriberState& state) const {
   const int left = config.in_flight_max - static_cast<int>(in_flight);
   return state.in_flight >= std::min(state.cap, left);
+}
+
+// The subscriber has used up its rate for now. It, not each of its lanes, is looked at again.
+bool Lanes::Impl::rests(SubscriberState& state, Mono now) {
+  if (state.rate.burst == 0) return false;
+  const Mono due = state.bucket.next(state.rate);
+  if (due <= now) return false;
+  state.listed = false;
+  state.resting = true;
+  timers.push({due, {kSubscriberTimer, state.sid, {}}, {}});
+  return true;
 }
 
 // One of those that waited for a slot of all may look again; tick() sees to the rest.
@@ -91,7 +111,8 @@ void Lanes::Impl::schedule(Mono due, const Lane& lane, MessageRef ref) {
 }
 
 void Lanes::Impl::list(SubscriberState& state) {
-  if (state.listed || state.squeezed || state.ready.empty() || state.in_flight >= state.cap) return;
+  if (state.listed || state.squeezed || state.resting) return;
+  if (state.ready.empty() || state.in_flight >= state.cap) return;
   state.listed = true;
   round.push_back(&state);
 }
@@ -115,7 +136,7 @@ void Lanes::Impl::consider(Lane& lane) {
   if (lane.source == Lane::Source::unknown) refill(lane);
   Mono until{};
   const WaitReason why = reason(lane, *record, clock.mono(), &until);
-  if (why == WaitReason::none || (why == WaitReason::in_flight_cap && until == Mono{})) {
+  if (why == WaitReason::none || (holds_subscriber(why) && until == Mono{})) {
     lane.ready = true;
     state.ready.push_back(&lane);
     return list(state);
@@ -142,6 +163,10 @@ void Lanes::Impl::run_timers(Mono now) {
   while (!timers.empty() && timers.top().due <= now) {
     const Timer timer = timers.top();
     timers.pop();
+    if (timer.lane.shard == kSubscriberTimer) {
+      wake(timer.lane.sid);
+      continue;
+    }
     Lane* lane = find_lane(timer.lane);
     if (!lane) continue;
     if (timer.ref.event_seq != 0) {
@@ -164,6 +189,7 @@ std::optional<Start> Lanes::Impl::start(Record& record) {
   ++state.in_flight;
   ++shard.in_flight;
   ++in_flight;
+  if (state.rate.burst > 0) state.bucket.take(state.rate, clock.mono());
   record.careful = shard.careful;
   careful_in_flight += record.careful ? 1 : 0;
   const auto attempt = static_cast<std::int16_t>(record.attempt + 1);
@@ -207,6 +233,7 @@ std::optional<Start> Lanes::next() {
       s.squeezed.push_back(&state);
       continue;
     }
+    if (s.rests(state, now)) continue;
     s.round.push_back(&state);
     Lane& lane = *state.ready.front();
     state.ready.pop_front();
@@ -272,6 +299,7 @@ void Lanes::ended(const Start& start, Ended ended) {
   if (!record) return;
   SubscriberState& state = *record->lane->share->subscriber;
   s.left_air(*record);
+  if (ended.sign > Sign::delivered || state.health.watched()) s.attempted(state, ended.sign);
   ++s.shards.at(start.lane.shard).recording;
   record->state = Record::State::recording;
   record->final_ = is_final(ended.outcome);

@@ -7,10 +7,13 @@
 #include <unordered_set>
 
 #include "eventhub/core/lanes.hpp"
+#include "eventhub/core/rate_limit.hpp"
 
 // The data of Lanes and its moves, shared by lanes*.cpp: Shard > Share (a subscriber within a
 // shard) > Lane (one key, or the unordered ones) > Record (one message).
 namespace eventhub {
+
+inline constexpr std::int16_t kSubscriberTimer = -1;  // in place of a lane's shard
 
 struct Lane;
 struct Share;
@@ -89,6 +92,11 @@ struct SubscriberState {
   std::deque<Lane*> ready;
   std::set<Share*, ById> shares;
   bool squeezed = false;  // waits for a slot that is free for everybody
+  bool resting = false;   // waits for its time; a timer is set
+  RateLimit rate;         // this process's part of rate_limit; burst 0: none
+  RateBucket bucket;
+  Health health;
+  Mono step_due{};  // when the slow start lets more go; a timer is set
   bool held() const { return row && (row->paused || !row->active); }
 };
 
@@ -133,7 +141,8 @@ struct Lanes::Impl {
   struct Timer {
     Mono due;
     LaneId lane;
-    MessageRef ref;  // an unordered message's retry; event_seq 0: the lane
+    MessageRef ref;  // an unordered message's retry; event_seq 0: the lane, of shard -1: the
+                     // subscriber
     bool operator>(const Timer& other) const { return due > other.due; }
   };
   using GhostKey = std::pair<std::int32_t, std::int64_t>;
@@ -168,6 +177,13 @@ struct Lanes::Impl {
   void consider_all(SubscriberState& subscriber);
   void list(SubscriberState& subscriber);
   bool at_cap(const SubscriberState& subscriber) const;
+  bool rests(SubscriberState& subscriber, Mono now);
+
+  // lanes_health.cpp: circuits and slow starts
+  void wake(std::int32_t sid);
+  void step(SubscriberState& subscriber);
+  void renewed(SubscriberState& subscriber, const Subscriber& before);
+  void attempted(SubscriberState& subscriber, Sign sign);
   void slot_freed();
   std::optional<Start> start(Record& record);
   void schedule(Mono due, const Lane& lane, MessageRef ref);
@@ -242,7 +258,9 @@ struct Lanes::Impl {
   std::size_t careful_in_flight = 0;
   std::size_t redelivery_records = 0;
   Mono parked_old_at{};
-  std::size_t asked = 0;          // rows of `parked` on their way
+  std::size_t asked = 0;                                // rows of `parked` on their way
+  std::unordered_map<std::int32_t, HealthSeen> health;  // the table, as it was read
+  bool health_urgent = false;
   MessageRef redelivery_after{};  // where the next read of `redeliveries` begins
   std::optional<std::int64_t> expire;
   bool expiring = false, polling = false, discarding = false;

@@ -71,6 +71,8 @@ struct Metrics::Impl : MetricsRegistry {
                                     "Errors that a correct hub and a healthy system do not have."),
                            "where", kOwnLabelValuesMax};
 
+  Labelled<Gauge> circuits;
+
   Family<Counter>& delivered_family =
       counters("eventhub_messages_delivered_total", "Webhook attempts by result.");
   Family<Histogram>& latency_family =
@@ -116,6 +118,9 @@ struct Metrics::Impl : MetricsRegistry {
 Metrics::Impl::Impl(std::size_t label_values_max)
     : events(counters("eventhub_events_received_total", "Events accepted."), "event_type",
              label_values_max),
+      circuits(gauges("eventhub_circuit_state",
+                      "Circuits of subscribers: 0 closed, 1 half open, 2 open."),
+               "subscriber_id", label_values_max),
       subscribers(label_values_max) {
   gauges("eventhub_build_info", "The version that runs.")
       .Add({{"version", EVENTHUB_VERSION}})
@@ -242,6 +247,11 @@ void Metrics::pending(std::string_view subscriber_id, double messages) {
 void Metrics::waiting(WaitReason reason, double messages) {
   if (reason == WaitReason::none) return;
   impl_->reasons.at(static_cast<std::size_t>(reason))->Set(messages);
+}
+
+void Metrics::circuit(std::string_view subscriber_id, Circuit circuit) {
+  const double state = circuit == Circuit::open ? 2 : circuit == Circuit::half_open ? 1 : 0;
+  impl_->circuits.of(subscriber_id).Set(state);
 }
 
 void Metrics::db_connections(std::string_view state, double connections) {

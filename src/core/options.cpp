@@ -264,6 +264,13 @@ void add_webhook(std::vector<Option>& table) {
                    "So many bytes of an answer are read, then the connection is closed."});
   table.push_back({"webhook.retry_after_max_ms", "", in<S, &T::retry_after_max>, 0, 24 * kHour,
                    "Longest wait a receiver can ask for with Retry-After, in milliseconds."});
+  table.push_back(
+      {"webhook.circuit_hold_max_ms", "", in<S, &T::circuit_hold_max>, 0, 24 * kHour,
+       "A circuit that has been open for so many milliseconds is closed, although nothing was "
+       "delivered: the messages held by it are tried as if there were none."});
+  table.push_back(
+      {"webhook.pause_after_failing_seconds", "", in<S, &T::pause_after_failing>, 0, kYear,
+       "A subscriber with nothing but failures for so many seconds is paused. 0: never."});
   table.push_back({"webhook.dns_timeout_ms", "", in<S, &T::dns_timeout>, 1, 60'000,
                    "Limit for resolving a name, in milliseconds."});
   table.push_back({"webhook.dns_servers", "", in<S, &T::dns_servers>, 0, 0,
@@ -286,6 +293,15 @@ void add_egress(std::vector<Option>& table) {
   table.push_back({"egress.ca_file", "", in<S, &T::ca_file>, 0, 0,
                    "PEM file of certificate authorities to trust besides the system's.", false,
                    "none"});
+}
+
+void add_secrets(std::vector<Option>& table) {
+  table.push_back(
+      {"secrets.master_key", "", in<&C::secrets, &SecretsConfig::master_key>, 0, 0,
+       "Key that webhook secrets and headers of subscribers are encrypted with in the database: 64 "
+       "hexadecimal digits. Several, separated by commas: the first one encrypts, all of them "
+       "decrypt.",
+       true, "none: they are kept in clear"});
 }
 
 void add_cleanup(std::vector<Option>& table) {
@@ -322,9 +338,10 @@ void add_log(std::vector<Option>& table) {
 
 std::vector<Option> make_table() {
   std::vector<Option> table;
-  for (auto* add : {add_process, add_server, add_access, add_database_place, add_database_use,
-                    add_embedded, add_ingest_and_fanout, add_dispatcher_limits,
-                    add_dispatcher_ownership, add_webhook, add_egress, add_cleanup, add_log})
+  for (auto* add :
+       {add_process, add_server, add_access, add_database_place, add_database_use, add_embedded,
+        add_ingest_and_fanout, add_dispatcher_limits, add_dispatcher_ownership, add_webhook,
+        add_egress, add_secrets, add_cleanup, add_log})
     add(table);
   for (Option& option : table) {
     if (!option.env.empty()) continue;

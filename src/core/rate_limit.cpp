@@ -1,4 +1,4 @@
-// The token bucket of API keys; pure. Called by src/api/access.cpp.
+// The token bucket of API keys (src/api/access.cpp) and of subscribers (lanes_start.cpp); pure.
 #include "eventhub/core/rate_limit.hpp"
 
 #include <algorithm>
@@ -21,6 +21,19 @@ Seconds up(Nanos duration) {
 
 Seconds RateLimit::window() const {
   return up(interval_of(*this) * burst);
+}
+
+RateLimit rate_part(double per_second, int owned, int spread) {
+  constexpr double kBurstSeconds = 0.1;  // what a timer that is late may catch up with
+  RateLimit part;
+  part.per_second = per_second * std::max(owned, 1) / spread;
+  part.burst = std::max(1, static_cast<int>(part.per_second * kBurstSeconds));
+  return part;
+}
+
+Mono RateBucket::next(const RateLimit& limit) const {
+  const Nanos interval = interval_of(limit);
+  return full_at_ + interval - interval * limit.burst;
 }
 
 // Each request moves the point by the interval of one; the bucket is empty when the point is a

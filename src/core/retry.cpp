@@ -77,6 +77,12 @@ Millis backoff(const RetryPolicy& policy, int retry, double random) {
 
 }  // namespace
 
+Sign sign_of(const AttemptResult& result) {
+  if (result.kind == Kind::refused || result.kind == Kind::not_started) return Sign::none;
+  if (is_retryable(result)) return Sign::failed;
+  return result.status < 300 ? Sign::delivered : Sign::answered;
+}
+
 Verdict decide(const AttemptResult& result, int attempt, const Subscriber& subscriber,
                Millis retry_after_max, double random) {
   if (result.kind == Kind::refused) {

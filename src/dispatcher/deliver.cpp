@@ -29,6 +29,7 @@ std::optional<Start> Worker::next_start() {
   if (in_flight_ >= most || stuck_ || !ownership_.may_send()) return std::nullopt;
   std::optional<Start> start = lanes_.next();
   if (start) ++in_flight_;
+  if (!start && lanes_.next_due() < pump_due_) ready_.set();
   return start;
 }
 
@@ -61,8 +62,10 @@ Task<void> Worker::pump_loop() {
   while (!stopped_) {
     const Mono due = lanes_.next_due();
     const Mono now = context_.clock.mono();
-    const auto wait = std::chrono::ceil<Millis>(due - now);
-    co_await ready_.wait(std::clamp(wait, Millis{1}, Millis{1'000}));
+    const Millis wait = std::clamp(std::chrono::ceil<Millis>(due - now), Millis{1}, Millis{1'000});
+    pump_due_ = now + wait;
+    co_await ready_.wait(wait);
+    pump_due_ = {};
     pump();
   }
   --loops_;
@@ -114,7 +117,9 @@ void Worker::settle(const Start& start, const Sent& sent, Time sent_at) {
   const double seconds = static_cast<double>(result.duration.count()) / 1000;
   context_.metrics.attempt(to_string(start.subscriber->id), verdict.outcome, status_label(result),
                            seconds);
+  ended.sign = sign_of(result);
   lanes_.ended(start, std::move(ended));
+  if (lanes_.health_urgent()) health_due_.set();
 }
 
 Task<void> Worker::deliver(Start start) {

@@ -19,6 +19,7 @@ LanesConfig lanes_config(const Config& config) {
   lanes.park_after = config.dispatcher.park_after;
   lanes.takeover_extra = config.dispatcher.send_lease + config.dispatcher.takeover_margin;
   lanes.default_timeout = config.webhook.timeout;
+  lanes.circuit_hold_max = config.webhook.circuit_hold_max;
   return lanes;
 }
 
@@ -36,22 +37,26 @@ Worker::Worker(store::Context& context)
       payloads_(context),
       ownership_(context),
       writer_(context),
+      health_(context),
       client_(context.executor, context.config.webhook, context.config.egress, context.clock,
               context.metrics, client_options(context.config)),
       lanes_(lanes_config(context.config), context.clock),
       work_(context.executor),
-      ready_(context.executor) {}
+      ready_(context.executor),
+      health_due_(context.executor) {}
 
 Task<void> Worker::run() {
   spawn(context_.executor, "payloads", payloads_.run());
   spawn(context_.executor, "feed", feed_loop());
   spawn(context_.executor, "send", pump_loop());
   spawn(context_.executor, "control", control_loop());
+  spawn(context_.executor, "health", health_loop());
   co_await own_loop();
   stopped_ = true;
   payloads_.stop();
   client_.close();
   ready_.set();
+  health_due_.set();
   // The loops look at stopped_ within their next wait; what they refer to must outlive that.
   while (in_flight_ > 0 || loops_ > 0) co_await sleep_for(Millis{5});
 }
@@ -94,6 +99,7 @@ void Worker::observe() {
     if (!seen.contains(id)) metrics.pending(to_string(id), 0);
   }
   pending_seen_ = std::move(seen);
+  observe_circuits(counts);
 }
 
 }  // namespace eventhub::dispatcher

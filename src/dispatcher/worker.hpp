@@ -8,13 +8,15 @@
 #include "eventhub/store/lane_writer.hpp"
 #include "eventhub/store/ownership.hpp"
 #include "eventhub/store/payloads.hpp"
+#include "eventhub/store/subscriber_health.hpp"
 
 namespace eventhub::dispatcher {
 
-// The dispatcher of a process: three loops around Lanes, the state machine that decides.
+// The dispatcher of a process: the loops around Lanes, the state machine that decides.
 //   own_loop (own.cpp)     the session: heartbeat and every write that Lanes asks for (write.cpp),
 //                          which shards are ours (balance.cpp)
 //   feed_loop (feed.cpp)   messages of the owned shards into Lanes
+//   health_loop (health.cpp)  what all dispatchers know together of receivers that fail
 //   deliver (deliver.cpp)  what Lanes lets go, out as webhooks and back as results
 class Worker final : public store::Role {
  public:
@@ -69,6 +71,11 @@ class Worker final : public store::Role {
   void merge_cohorts();
   void drop_from_cohorts(std::int16_t shard);
 
+  // health.cpp
+  Task<void> health_loop();
+  Task<void> exchange_health();
+  void observe_circuits(const LanesCounts& counts);
+
   // deliver.cpp
   void pump();
   void wake_writer();
@@ -92,6 +99,7 @@ class Worker final : public store::Role {
   store::Payloads payloads_;
   store::Ownership ownership_;
   store::LaneWriter writer_;
+  store::SubscriberHealth health_;
   http::Client client_;
   http::Endpoints endpoints_;
   Lanes lanes_;
@@ -102,10 +110,14 @@ class Worker final : public store::Role {
   Wakeup work_;                             // for own_loop: something to write
   Mono asleep_until_ = Mono::max();         // own_loop, unless it is woken
   Wakeup ready_;                            // for pump_loop
+  Mono pump_due_{};                         // asleep until then
   std::uint32_t session_number_ = 0;
   store::NodesSeen seen_;
   Mono heartbeat_due_{}, balance_due_{}, requests_due_{}, observe_due_{}, tick_due_{};
   std::set<Uuid> pending_seen_;  // subscribers with a gauge
+  std::set<Uuid> circuits_seen_;
+  Wakeup health_due_;             // for health_loop
+  bool unhealthy_known_ = false;  // to Lanes
   int in_flight_ = 0;
   int loops_ = 0;  // still running beside own_loop
   bool stopping_ = false, stopped_ = false;

@@ -108,6 +108,7 @@ Task<bool> Client::Impl::send(Exchange& exchange, const Post& request, bool may_
   }
   Connection& connection = *exchange.lease.connection();
   const bool reused = connection.uses++ > 0;
+  connection.give_up_after(exchange.timeout());
   exchange.stage = Exchange::Stage::sending;
   write_head(connection.head, exchange.url(), request);
   const std::size_t total = connection.head.size() + request.body.size();

@@ -1,6 +1,7 @@
 // Bytes to and from one receiver over TCP or TLS; client.cpp says which.
 #include "http/client_connection.hpp"
 
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -34,6 +35,7 @@ Task<error_code> Connection::connect(tcp::endpoint endpoint) {
   socket_.close(error);
   socket_.open(endpoint.protocol(), error);
   if (error) co_return error;
+  give_up_after_ = Millis{0};
   std::tie(error) = co_await socket_.async_connect(endpoint, as_tuple);
   if (error) co_return error;
   socket_.set_option(tcp::no_delay(true), error);
@@ -50,6 +52,20 @@ Task<std::string> Connection::handshake(Tls& tls, std::string host) {
 void Connection::close() {
   error_code ignored;
   socket_.close(ignored);
+}
+
+void Connection::abort() {
+  error_code ignored;
+  socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  socket_.close(ignored);
+}
+
+void Connection::give_up_after(Millis timeout) {
+  if (timeout == give_up_after_) return;
+  const auto limit = static_cast<unsigned>(timeout.count());
+  if (::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_USER_TIMEOUT, &limit, sizeof limit) ==
+      0)
+    give_up_after_ = timeout;
 }
 
 std::size_t Connection::write_now(std::string_view message_head, std::string_view body,

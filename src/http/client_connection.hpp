@@ -23,6 +23,12 @@ class Connection {
   // Empty, or what went wrong in words.
   Task<std::string> handshake(Tls& tls, std::string host);
   void close();
+  // Closes it, and nothing more of the request leaves: what the kernel has not got rid of is
+  // dropped and the peer sees a reset. After close() the kernel goes on trying for minutes, so that
+  // a request could arrive long after its time-out, beside the next one.
+  void abort();
+  // How long the kernel tries to get rid of bytes; the same for those of a process that died.
+  void give_up_after(Millis timeout);
   bool is_open() const { return socket_.is_open(); }
 
   // Sends head_and_body in one system call if the kernel takes it. Returns the bytes that left.
@@ -53,6 +59,7 @@ class Connection {
   void make_room();
 
   boost::asio::ip::tcp::socket socket_;
+  Millis give_up_after_{0};
   std::unique_ptr<TlsStream> tls_;
   std::vector<char> buffer_;
   std::size_t begin_ = 0;

@@ -53,7 +53,7 @@ Exchange::~Exchange() {
 
 void Exchange::expire() {
   over_ = true;
-  if (lease.connection() != nullptr) lease.connection()->close();
+  if (lease.connection() != nullptr) lease.connection()->abort();
   wake();
 }
 

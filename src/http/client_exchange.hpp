@@ -23,6 +23,7 @@ class Exchange final : public Timed, public ResolveWaiter, public LeaseWaiter {
   ~Exchange();
 
   const Url& url() const { return url_; }
+  Millis timeout() const { return timeout_; }
   bool over() const { return over_; }
   // The same by the clock: after a stall of the process others may come before the timer.
   bool over_by(Mono now);

@@ -6,11 +6,14 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
+#include <openssl/rand.h>
 
 #include <algorithm>
 #include <array>
 #include <optional>
 #include <stdexcept>
+
+#include "eventhub/http/base64.hpp"
 
 namespace eventhub::http {
 namespace {
@@ -18,39 +21,13 @@ namespace {
 constexpr std::string_view kPrefix = "whsec_";
 constexpr std::size_t kSecretMin = 24;
 constexpr std::size_t kSecretMax = 64;
+constexpr std::size_t kSecretMade = 32;
 constexpr std::size_t kMacSize = 32;
 
 struct FreeMac {
   void operator()(EVP_MAC* mac) const { EVP_MAC_free(mac); }
   void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
 };
-
-int base64_value(char c) {
-  if (c >= 'A' && c <= 'Z') return c - 'A';
-  if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-  if (c >= '0' && c <= '9') return c - '0' + 52;
-  if (c == '+') return 62;
-  return c == '/' ? 63 : -1;
-}
-
-// Standard alphabet; padding may be left out, as some generators do.
-std::optional<std::string> decode_base64(std::string_view text) {
-  while (text.ends_with('=')) text.remove_suffix(1);
-  if (text.size() % 4 == 1) return std::nullopt;
-  std::string out;
-  unsigned bits = 0;
-  int count = 0;
-  for (const char c : text) {
-    const int value = base64_value(c);
-    if (value < 0) return std::nullopt;
-    bits = (bits << 6U) | static_cast<unsigned>(value);
-    count += 6;
-    if (count < 8) continue;
-    count -= 8;
-    out += static_cast<char>((bits >> static_cast<unsigned>(count)) & 0xffU);
-  }
-  return out;
-}
 
 void append_base64(std::string& out, const unsigned char* data, std::size_t size) {
   std::array<unsigned char, 4 * ((kMacSize + 2) / 3) + 1> text{};
@@ -63,15 +40,33 @@ bool update(EVP_MAC_CTX* context, std::string_view part) {
                         part.size()) == 1;
 }
 
+// The key that a secret stands for.
+std::optional<std::string> key_of(std::string_view secret) {
+  if (!secret.starts_with(kPrefix)) return std::nullopt;
+  auto bytes = decode_base64(secret.substr(kPrefix.size()));
+  if (!bytes || bytes->size() < kSecretMin || bytes->size() > kSecretMax) return std::nullopt;
+  return bytes;
+}
+
 }  // namespace
+
+bool is_webhook_secret(std::string_view text) {
+  return key_of(text).has_value();
+}
+
+std::string random_webhook_secret() {
+  std::string bytes(kSecretMade, '\0');
+  auto* start = reinterpret_cast<unsigned char*>(bytes.data());
+  if (RAND_bytes(start, static_cast<int>(bytes.size())) != 1) {
+    throw std::runtime_error("OpenSSL has no random bytes");
+  }
+  return std::string(kPrefix) + encode_base64(bytes);
+}
 
 struct Signer::Key {
   explicit Key(const std::string& secret) {
-    std::optional<std::string> bytes;
-    if (secret.starts_with(kPrefix)) {
-      bytes = decode_base64(std::string_view(secret).substr(kPrefix.size()));
-    }
-    if (!bytes || bytes->size() < kSecretMin || bytes->size() > kSecretMax) {
+    std::optional<std::string> bytes = key_of(secret);
+    if (!bytes) {
       throw std::invalid_argument("a webhook secret is whsec_ and the base64 of 24 to 64 bytes");
     }
     const std::unique_ptr<EVP_MAC, FreeMac> mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
@@ -110,13 +105,15 @@ Signer::Signer(const std::vector<std::string>& secrets) {
 Signer::~Signer() = default;
 Signer::Signer(Signer&&) noexcept = default;
 
-std::string Signer::sign(std::string_view id, std::int64_t unix_seconds, std::string_view body) {
+std::string Signer::sign(std::string_view id, std::int64_t unix_seconds, std::string_view body,
+                         std::size_t count) {
   const std::string timestamp = std::to_string(unix_seconds);
+  const std::size_t used = std::min(count, keys_.size());
   std::string out;
-  out.reserve(keys_.size() * 48);
-  for (const auto& key : keys_) {
-    if (!out.empty()) out += ' ';
-    key->append(out, id, timestamp, body);
+  out.reserve(used * 48);
+  for (std::size_t i = 0; i < used; ++i) {
+    if (i > 0) out += ' ';
+    keys_[i]->append(out, id, timestamp, body);
   }
   return out;
 }

@@ -30,6 +30,20 @@ void member(std::string& out, std::string_view name, const std::optional<std::st
   }
 }
 
+// How many of a subscriber's secrets sign: the previous one only until its time is over.
+std::size_t signing(const Subscriber& row, Time now) {
+  const bool over = row.last_secret_until && now >= *row.last_secret_until;
+  return row.secrets.size() - (over ? 1 : 0);
+}
+
+void sign(std::string& out, Endpoint& endpoint, std::string_view id, std::string_view body,
+          Time now) {
+  const std::size_t count = signing(*endpoint.row, now);
+  if (count == 0) return;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch());
+  line(out, "webhook-signature", endpoint.signer->sign(id, seconds.count(), body, count));
+}
+
 }  // namespace
 
 std::shared_ptr<Endpoint> Endpoints::of(const SubscriberPtr& row) {
@@ -37,6 +51,7 @@ std::shared_ptr<Endpoint> Endpoints::of(const SubscriberPtr& row) {
   if (slot && slot->row == row) return slot;
   auto endpoint = std::make_shared<Endpoint>();
   endpoint->row = row;
+  endpoint->error = row->problem;
   auto parsed = parse_url(row->webhook_url);
   if (auto* url = std::get_if<Url>(&parsed)) {
     endpoint->url = std::move(*url);
@@ -87,7 +102,7 @@ std::string request_headers(Endpoint& endpoint, Attempt attempt, const Event& ev
   line(out, "X-Event-Seq", fmt::format_int(event.event_seq).c_str());
   line(out, "webhook-id", id);
   line(out, "webhook-timestamp", fmt::format_int(seconds).c_str());
-  if (endpoint.signer) line(out, "webhook-signature", endpoint.signer->sign(id, seconds, body));
+  if (endpoint.signer) sign(out, endpoint, id, body, now);
   if (event.traceparent && event.traceparent->size() >= 55) {
     line(out, "traceparent", next_traceparent(*event.traceparent));
   }

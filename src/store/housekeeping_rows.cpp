@@ -50,6 +50,27 @@ JOIN pg_index i ON i.indrelid = to_regclass(t.name)
 JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_am m ON m.oid = c.relam AND m.amname = 'brin')"};
 
+// What failed at the beginning and at the end of that time, and was never delivered in between.
+const pg::Statement kPauseFailing{"cleanup_pause_failing", R"(
+UPDATE subscribers s SET paused = true, updated_at = now(),
+  paused_reason = format('nothing but failures from %s to %s',
+    to_char(h.failing_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    to_char(h.last_failure AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))
+FROM subscriber_health h
+WHERE h.sid = s.sid AND s.is_active AND NOT s.paused
+  AND h.last_failure - h.failing_since >= make_interval(secs => $1)
+RETURNING s.sid, s.paused_reason)"};
+
+const pg::Statement kOperatorWaits{"cleanup_operator_waits",
+                                   "SELECT EXISTS (SELECT FROM operator_events)"};
+const pg::Statement kOperatorLock{"cleanup_operator_lock", "SELECT pg_advisory_xact_lock($1, $2)"};
+const pg::Statement kOperatorMove{"cleanup_operator_move", R"(
+WITH moved AS (
+  DELETE FROM operator_events
+  WHERE id IN (SELECT id FROM operator_events ORDER BY id LIMIT $1) RETURNING *)
+INSERT INTO events (id, event_type, version, payload)
+SELECT uuid_v7(), event_type, 'v1', payload::text FROM moved ORDER BY id)"};
+
 const pg::Statement kRowsLastSeq{"cleanup_last_seq", "SELECT last_value FROM event_seq"};
 
 }  // namespace
@@ -72,6 +93,35 @@ Task<void> Housekeeping::delete_redelivery_attempts() {
   pg::Params params;
   params.i64(kBatch);
   co_await connection_->run(kDeleteAttempts, std::move(params));
+}
+
+Task<void> Housekeeping::pause_failing() {
+  const Seconds limit = context_.config.webhook.pause_after_failing;
+  if (limit == Seconds{0}) co_return;
+  pg::Params params;
+  params.f64(static_cast<double>(limit.count()));
+  const pg::Result paused = co_await connection_->run(kPauseFailing, std::move(params));
+  for (int row = 0; row < paused.rows(); ++row) {
+    log::warn("subscriber paused", {{"sid", paused.i32(row, 0)}, {"reason", paused.text(row, 1)}});
+  }
+  if (paused.rows() > 0) context_.wakeups.notify(Signal::control);
+}
+
+// One transaction, sent in one write, under the ordering lock like every acceptance.
+Task<void> Housekeeping::publish_operator_events() {
+  const pg::Result waits = co_await connection_->run(kOperatorWaits, pg::Params{});
+  if (!waits.boolean(0, 0)) co_return;
+  for (std::int64_t moved = kBatch; moved == kBatch;) {
+    std::vector<pg::Call> calls(2);
+    calls[0].statement = &kOperatorLock;
+    calls[0].params.i32(context_.database.lock_space());
+    calls[0].params.i32(static_cast<std::int32_t>(Lock::ordering));
+    calls[1].statement = &kOperatorMove;
+    calls[1].params.i64(kBatch);
+    const std::vector<pg::Result> results = co_await connection_->run_all(std::move(calls));
+    moved = results[1].affected();
+    context_.wakeups.notify(Signal::events);
+  }
 }
 
 // The partition that is written now and the one before it; more when they went by quickly.

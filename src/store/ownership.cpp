@@ -25,7 +25,8 @@ const pg::Statement kHeartbeat{
 const pg::Statement kNodes{
     "live_nodes",
     "SELECT count(*) FILTER (WHERE 'dispatcher' = ANY(n.roles)), "
-    " (SELECT expire_below FROM sequencer), (SELECT version FROM subscribers_version)"
+    " (SELECT expire_below FROM sequencer), (SELECT version FROM subscribers_version),"
+    " EXISTS (SELECT FROM subscriber_health)"
     " FROM nodes n WHERE n.node <> $1 AND n.heartbeat > clock_timestamp() - interval '5 s'"
     " AND EXISTS (SELECT 1 FROM pg_stat_get_activity(n.pid) a"
     "  WHERE a.backend_start = n.backend_start)"};
@@ -130,6 +131,7 @@ NodesSeen Ownership::heard(std::span<const pg::Result> results, Mono sent) {
   seen.remote_dispatchers = others > 0;
   seen.expire_below = results[1].i64(0, 1);
   seen.subscribers_version = results[1].i64(0, 2);
+  seen.unhealthy = results[1].boolean(0, 3);
   return seen;
 }
 

@@ -33,7 +33,11 @@ enum Column {
   kHeaderOthers,
   kSecret,
   kPreviousSecret,
+  kPreviousSecretUntil,
   kSpread,
+  kRateLimit,
+  kCircuitFailures,
+  kCircuitOpen,
 };
 
 [[noreturn]] void unusable(std::string_view column, std::string_view value) {
@@ -64,7 +68,16 @@ BodyFormat body(std::string_view text) {
   unusable("body", text);
 }
 
-void read_headers(const pg::Result& result, int row, Subscriber& subscriber) {
+std::string opened(const SecretBox& box, SecretUse use, std::string_view column,
+                   std::string_view stored) {
+  try {
+    return box.open(use, stored);
+  } catch (const SealedError& error) {
+    throw SealedError(fmt::format("{}: {}", column, error.what()));
+  }
+}
+
+void read_headers(const pg::Result& result, int row, const SecretBox& box, Subscriber& subscriber) {
   if (result.is_null(row, kHeadersOk) || !result.boolean(row, kHeadersOk)) {
     throw std::runtime_error("headers is not a JSON object");
   }
@@ -72,11 +85,12 @@ void read_headers(const pg::Result& result, int row, Subscriber& subscriber) {
   const std::vector<std::string> values = result.texts(row, kHeaderTexts);
   std::int64_t dropped = result.i64(row, kHeaderOthers);
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (!header_fault(names[i], values.at(i)).empty()) {
+    std::string value = opened(box, SecretUse::header, "headers", values.at(i));
+    if (!header_fault(names[i], value).empty()) {
       ++dropped;
       continue;
     }
-    subscriber.headers.emplace_back(names[i], values.at(i));
+    subscriber.headers.emplace_back(names[i], std::move(value));
   }
   if (dropped > 0) {
     log::warn(
@@ -95,6 +109,15 @@ void read_retry(const pg::Result& result, int row, RetryPolicy& retry) {
   }
 }
 
+void read_circuit(const pg::Result& result, int row, CircuitPolicy& circuit) {
+  if (result.is_null(row, kCircuitFailures)) return;
+  circuit.failures = result.i32(row, kCircuitFailures);
+  circuit.open = Millis{result.i32(row, kCircuitOpen)};
+  if (circuit.failures < 1 || circuit.open <= Millis{0}) {
+    throw std::runtime_error("circuit_failures or circuit_open_ms cannot be used");
+  }
+}
+
 void read_limits(const pg::Result& result, int row, Subscriber& subscriber) {
   subscriber.max_in_flight = result.i32(row, kMaxInFlight);
   if (subscriber.max_in_flight < 1) {
@@ -104,13 +127,28 @@ void read_limits(const pg::Result& result, int row, Subscriber& subscriber) {
   if (subscriber.spread < 1 || subscriber.spread > kSpreadMax) {
     unusable("spread", std::to_string(subscriber.spread));
   }
+  if (!result.is_null(row, kRateLimit)) {
+    subscriber.rate_limit = result.f64(row, kRateLimit);
+    if (!(subscriber.rate_limit > 0)) unusable("rate_limit", "not positive");
+  }
   if (!result.is_null(row, kTimeout)) {
     subscriber.timeout = Millis{result.i32(row, kTimeout)};
     if (*subscriber.timeout <= Millis{0}) unusable("timeout_ms", "not positive");
   }
 }
 
-void read_fields(const pg::Result& result, int row, Subscriber& subscriber) {
+void read_secrets(const pg::Result& result, int row, const SecretBox& box, Subscriber& subscriber) {
+  const auto add = [&](int column, std::string_view name) {
+    const std::string_view stored = result.text(row, column);
+    subscriber.secrets.push_back(opened(box, SecretUse::signing, name, stored));
+  };
+  if (!result.is_null(row, kSecret)) add(kSecret, "secret");
+  if (result.is_null(row, kPreviousSecret)) return;
+  add(kPreviousSecret, "previous_secret");
+  subscriber.last_secret_until = result.optional_timestamp(row, kPreviousSecretUntil);
+}
+
+void read_fields(const pg::Result& result, int row, const SecretBox& box, Subscriber& subscriber) {
   subscriber.name = result.text(row, kName);
   subscriber.patterns = result.texts(row, kPatterns);
   subscriber.webhook_url = result.text(row, kUrl);
@@ -123,28 +161,33 @@ void read_fields(const pg::Result& result, int row, Subscriber& subscriber) {
   subscriber.paused = result.boolean(row, kPaused);
   subscriber.on_dead = on_dead(result.text(row, kOnDead));
   read_limits(result, row, subscriber);
+  read_circuit(result, row, subscriber.circuit);
   subscriber.body = body(result.text(row, kBody));
-  read_headers(result, row, subscriber);
-  if (!result.is_null(row, kSecret)) subscriber.secrets.emplace_back(result.text(row, kSecret));
-  if (!result.is_null(row, kPreviousSecret)) {
-    subscriber.secrets.emplace_back(result.text(row, kPreviousSecret));
-  }
+  read_headers(result, row, box, subscriber);
+  read_secrets(result, row, box, subscriber);
 }
 
 }  // namespace
 
-SubscriberPtr read_subscriber(const pg::Result& result, int row) {
+SubscriberPtr read_subscriber(const pg::Result& result, int row, const SecretBox& box) {
   Subscriber subscriber;
   subscriber.sid = result.i32(row, kSid);
   subscriber.id = result.uuid(row, kId);
+  const auto complain = [&](std::string_view message, const std::exception& error) {
+    log::error(message, {{"sid", subscriber.sid},
+                         {"id", to_string(subscriber.id)},
+                         {"name", subscriber.name},
+                         {"error", error.what()}});
+  };
   try {
-    read_fields(result, row, subscriber);
+    read_fields(result, row, box, subscriber);
+  } catch (const SealedError& error) {
+    complain("a subscriber is not called, its messages wait: its secrets cannot be decrypted",
+             error);
+    subscriber.paused = true;
+    subscriber.problem = error.what();
   } catch (const std::exception& error) {
-    log::error("a subscriber cannot be used and counts as inactive; correct its row",
-               {{"sid", subscriber.sid},
-                {"id", to_string(subscriber.id)},
-                {"name", subscriber.name},
-                {"error", error.what()}});
+    complain("a subscriber cannot be used and counts as inactive; correct its row", error);
     subscriber.active = false;
   }
   return std::make_shared<const Subscriber>(std::move(subscriber));

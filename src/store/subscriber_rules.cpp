@@ -10,7 +10,7 @@
 namespace eventhub::store {
 namespace {
 
-constexpr std::array<std::string_view, 20> kColumns{"name",
+constexpr std::array<std::string_view, 23> kColumns{"name",
                                                     "event_type",
                                                     "event_types",
                                                     "webhook_url",
@@ -25,6 +25,9 @@ constexpr std::array<std::string_view, 20> kColumns{"name",
                                                     "on_dead",
                                                     "max_in_flight",
                                                     "timeout_ms",
+                                                    "rate_limit",
+                                                    "circuit_failures",
+                                                    "circuit_open_ms",
                                                     "body",
                                                     "headers",
                                                     "secret",

@@ -20,7 +20,9 @@ SELECT v.version, s.sid, s.id, s.name,
        s.retry_limit, s.retry_backoff_seconds, s.retry_jitter, s.is_active, s.paused, s.on_dead,
        s.max_in_flight, s.timeout_ms, s.body, jsonb_typeof(s.headers) = 'object' AS headers_ok,
        h.names, h.texts, h.others, s.secret,
-       CASE WHEN s.previous_secret_until > now() THEN s.previous_secret END, s.spread
+       CASE WHEN s.previous_secret_until > now() THEN s.previous_secret END,
+       CASE WHEN isfinite(s.previous_secret_until) THEN s.previous_secret_until END, s.spread,
+       s.rate_limit, s.circuit_failures, s.circuit_open_ms
 FROM subscribers_version v
 LEFT JOIN subscribers s ON v.version <> $1
 LEFT JOIN LATERAL (
@@ -35,12 +37,12 @@ const pg::Statement kPause{"subscribers_pause", R"(
 UPDATE subscribers SET paused = true, paused_reason = $2, updated_at = now()
 WHERE sid = $1 AND NOT paused)"};
 
-SubscriberSetPtr read_all(const pg::Result& result) {
+SubscriberSetPtr read_all(const pg::Result& result, const SecretBox& box) {
   auto set = std::make_shared<SubscriberSet>();
   set->version = result.i64(0, 0);
   for (int row = 0; row < result.rows(); ++row) {
     if (result.is_null(row, 1)) continue;  // the table is empty
-    SubscriberPtr subscriber = read_subscriber(result, row);
+    SubscriberPtr subscriber = read_subscriber(result, row, box);
     set->by_sid.emplace(subscriber->sid, std::move(subscriber));
   }
   return set;
@@ -71,7 +73,7 @@ Task<void> Subscribers::load() {
     const pg::Result result = co_await lease->run(kLoad, std::move(params));
     if (result.rows() == 0) throw std::runtime_error("the table subscribers_version is empty");
     if (result.i64(0, 0) != current_->version) {
-      current_ = read_all(result);
+      current_ = read_all(result, box_);
       log::info("subscribers loaded",
                 {{"version", current_->version}, {"subscribers", current_->by_sid.size()}});
     }

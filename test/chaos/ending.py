@@ -8,13 +8,15 @@ import psycopg2
 from hub import wait_until
 from load import PATIENCE
 from nodes import IDLE_MS
+from receivers import wall_ahead
 
 TABLES = {
     "events": "SELECT event_seq, id::text, event_type, organization_id, user_id, payload "
               "FROM events ORDER BY 1",
     "messages": "SELECT event_seq, sid, khash IS NOT NULL FROM messages ORDER BY 1, 2",
     "attempts": "SELECT event_seq, sid, attempt, outcome_name(outcome), http_status, latency_ms, "
-                "error FROM delivery_attempts ORDER BY 1, 2, 3",
+                "error, (extract(epoch FROM attempted_at) * 1e9)::bigint FROM delivery_attempts "
+                "ORDER BY 1, 2, 3",
     "dead": "SELECT event_seq, sid, message_id::text, outcome_name(outcome), reason, last_status, "
             "attempts FROM dead_letter_queue ORDER BY 1, 2",
     "parked": "SELECT event_seq, sid, attempt, wait_reason_name(reason), "
@@ -25,7 +27,7 @@ TABLES = {
 COLUMNS = {
     "events": ("seq", "id", "type", "organization", "user"),
     "messages": ("seq", "sid", "keyed"),
-    "attempts": ("seq", "sid", "attempt", "outcome", "status", "latency_ms", "error"),
+    "attempts": ("seq", "sid", "attempt", "outcome", "status", "latency_ms", "error", "sent"),
     "dead": ("seq", "sid", "message", "outcome", "reason", "last_status", "attempts"),
     "parked": ("seq", "sid", "attempt", "reason", "due_in"),
     "redeliveries": ("seq", "sid"),
@@ -73,11 +75,14 @@ def _gauges(world):
 
 
 def dump(world):
-    journal = world.journals.database
+    """Times of the hub are written down as those of the monotonic clock, like all others."""
+    journal, ahead = world.journals.database, wall_ahead()
     for table, sql in TABLES.items():
         for row in world.database.rows(sql):
             record = dict(zip(COLUMNS[table], row))
             if table == "events":
                 record["sha"] = hashlib.sha256(row[5].encode()).hexdigest()
                 record["number"] = json.loads(row[5])["number"]
+            if table == "attempts":
+                record["sent"] -= ahead
             journal.write(table=table, **record)

@@ -4,6 +4,8 @@ Four events of one key, three subscribers: 1 ordered, 2 at most once, 3 plain. T
 """
 import copy
 
+from checker import judge
+
 SECOND = 1_000_000_000
 SIDS = (1, 2, 3)
 NAMES = ("Ordered", "Once", "Plain")
@@ -58,10 +60,10 @@ def deliver(records, number, sid, start, end, status=200, attempt=1):
     return mark
 
 
-def row(records, number, sid, attempt, outcome, status=None, latency=10):
+def row(records, number, sid, attempt, outcome, status=None, latency=10, error=None, sent=0):
     records["database"].append(
         {"table": "attempts", "seq": number, "sid": sid, "attempt": attempt, "outcome": outcome,
-         "status": status, "latency_ms": latency, "error": None})
+         "status": status, "latency_ms": latency, "error": error, "sent": at(sent)})
 
 
 def letter(records, number, sid, reason, outcome="dead", status=None, attempts=1):
@@ -132,3 +134,7 @@ def unsend(records, number, sid):
         drop(records, "sink", n=record["n"])
     drop(records, "database", table="attempts", seq=number, sid=sid)
     drop(records, "database", table="dead", seq=number, sid=sid)
+
+
+def violated(records):
+    return set(judge(records).violations)

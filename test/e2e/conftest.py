@@ -90,7 +90,7 @@ def hub(request, database):
             except Exception:
                 made.kill()
                 reports.append(f"port {made.port} did not stop:\n{made.log_text()[-4000:]}")
-        reports.append(made.sanitizer_report())
+        reports += [made.sanitizer_report(), made.leak()]
         shutil.rmtree(made.directory, ignore_errors=True)
     assert not any(reports), "\n".join(report for report in reports if report)
 

@@ -30,6 +30,7 @@ import http.client
 import itertools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -37,12 +38,18 @@ import tempfile
 import threading
 import time
 
-from postgres import Database, Postgres  # noqa: F401  (for importers)
+from postgres import CANARY, Database, Postgres  # noqa: F401  (for importers)
 from sink import Answer, Delivery, Sink, order_violations  # noqa: F401
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BINARY = os.path.abspath(os.environ.get("EVENTHUBD", os.path.join(ROOT, "build/dev/eventhubd")))
 ALL_ROLES = "api,fanout,dispatcher,cleanup"
+
+# The database password of every hub that the tests start, and what secrets look like that a test
+# may have given it: none of them is ever in a log.
+_SECRETS = re.compile("|".join((
+    re.escape(CANARY), r"whsec_[A-Za-z0-9+/]{32}", r"ehk_[0-9a-f]{64}",
+    r"(?:Basic|Bearer) [A-Za-z0-9+/=_-]{8}")))
 
 
 # Each process of the tests has ports of its own, below the range of outgoing connections, which may
@@ -215,6 +222,12 @@ class Hub:
             if mark in text:
                 return text[max(0, text.index(mark) - 200):][:6000]
         return None
+
+    def leak(self):
+        """The first secret in the log, with what is around it."""
+        text = self.log_text()
+        found = _SECRETS.search(text)
+        return found and f"a secret in the log: {text[max(0, found.start() - 300):found.end()]}"
 
     def _path(self, kind):
         return os.path.join(self.directory, f"hub.{kind}")

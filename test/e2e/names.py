@@ -16,12 +16,14 @@ TTL = 1  # seconds, the shortest that the hub keeps an answer
 
 class NameServer:
     """127.0.0.1 for *.live.test; nothing at all for *.dead.test, until it is revived; no such name
-    for others. UDP only; an AAAA question is answered with no address. `mood`: SILENT answers
-    nobody, SERVER_FAILURE and NO_SUCH_NAME answer everybody so."""
+    for others. `turns` has names with addresses of their own: a list of answers, each a list of
+    IPv4 addresses, given in turn. UDP only; an AAAA question is answered with no address. `mood`:
+    SILENT answers nobody, SERVER_FAILURE and NO_SUCH_NAME answer everybody so."""
 
     def __init__(self):
         self.asked = collections.Counter()  # questions for A records, repetitions included
         self.mood = None
+        self.turns = {}
         self._revived = threading.Event()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -62,10 +64,17 @@ class NameServer:
         self.asked[name] += kind == TYPE_A
         if self.mood == SILENT or name.endswith(".dead.test") and not self._revived.is_set():
             return None
-        known = self.mood is None and name.endswith((".live.test", ".dead.test"))
+        addresses = self._addresses(name) if self.mood is None else None
         records = b""
-        if known and kind == TYPE_A:  # its name is that of the question, at offset 12
-            records = struct.pack("!HHHIH", 0xC00C, TYPE_A, 1, TTL, 4) + bytes([127, 0, 0, 1])
-        flags = 0x8180 | (NO_ERROR if known else self.mood or NO_SUCH_NAME)
-        head = query[:2] + struct.pack("!HHHHH", flags, 1, 1 if records else 0, 0, 0)
+        for address in addresses or [] if kind == TYPE_A else []:  # named as in the question, at 12
+            records += struct.pack("!HHHIH", 0xC00C, TYPE_A, 1, TTL, 4) + socket.inet_aton(address)
+        flags = 0x8180 | (self.mood or NO_SUCH_NAME if addresses is None else NO_ERROR)
+        head = query[:2] + struct.pack("!HHHHH", flags, 1, len(records) // 16, 0, 0)
         return head + query[12:at + 5] + records
+
+    def _addresses(self, name):
+        """None for a name that there is not."""
+        if name in self.turns:
+            answers = self.turns[name]
+            return answers[max(0, self.asked[name] - 1) % len(answers)]
+        return ["127.0.0.1"] if name.endswith((".live.test", ".dead.test")) else None

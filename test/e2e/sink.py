@@ -11,7 +11,10 @@
 A path without a rule answers 200. A rule is a status, an Answer, or a function of the Delivery that
 returns one. Order is judged by order_violations().
 """
+import base64
 import dataclasses
+import hashlib
+import hmac
 import json
 import math
 import socket
@@ -217,6 +220,14 @@ class Sink:
             delivery.status = status
             delivery.t_end = time.monotonic_ns()
             self._changed.notify_all()
+
+
+def signature(delivery, secret):
+    """What a Standard Webhooks sender with this secret signs a delivery with."""
+    signed = b"%s.%s." % (delivery.headers["webhook-id"].encode(),
+                          delivery.headers["webhook-timestamp"].encode()) + delivery.body
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
 def order_violations(deliveries, key, timeout=None):

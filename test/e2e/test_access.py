@@ -208,6 +208,7 @@ def test_a_replaced_key_doubles_nothing(database, hub):
     assert json.loads(post(one, *key(till), *same)[2])["event_id"] != first
 
 
+@pytest.mark.slow
 def test_when_a_key_was_last_used(database, hub):
     one = hub()
     token, _ = keys(database, "create", "--name=shop", "--scopes=publish")
@@ -229,14 +230,14 @@ def test_the_first_key_is_made_before_there_is_a_schema(database, hub):
     assert post(hub(env=EVERY_ADDRESS), *key(token))[0] == 202
 
 
-@pytest.mark.parametrize("arguments", [
-    ("create", "--name=a b", "--scopes=read"), ("create", "--name=a", "--scopes=write"),
-    ("create", "--name=a"), ("create", "--scopes=read"), ("revoke", "nobody"), ("revoke",), (),
-    ("create", "--name=taken", "--scopes=read")])
-def test_a_wrong_command_says_why(database, arguments):
+def test_a_wrong_command_says_why(database):
     keys(database, "create", "--name=taken", "--scopes=read")
-    out, told = keys(database, *arguments, ok=False)
-    assert out == "" and len(told.strip()) > 10
+    for arguments in (
+            ("create", "--name=a b", "--scopes=read"), ("create", "--name=a", "--scopes=write"),
+            ("create", "--name=a"), ("create", "--scopes=read"), ("revoke", "nobody"),
+            ("revoke",), (), ("create", "--name=taken", "--scopes=read")):
+        out, told = keys(database, *arguments, ok=False)
+        assert out == "" and len(told.strip()) > 10, arguments
     assert len(json.loads(keys(database, "list", "--json")[0])) == 1
 
 
@@ -265,18 +266,26 @@ def test_a_key_with_a_limit_as_curl_sees_it(database, hub):
 
 
 def test_a_limit_is_kept_in_the_long_run(database, hub):
-    """Ten seconds of asking all the time: the rate, and one burst."""
+    """Some seconds of asking all the time: the rate, and one burst. Who is too slow to ask for it
+    all (a busy machine) loses what the bucket has no room for."""
+    rate, burst = 20, 5
     one = hub()
-    token, _ = keys(database, "create", "--name=shop", "--scopes=publish", "--rate=20", "--burst=5")
+    token, _ = keys(database, "create", "--name=shop", "--scopes=publish", f"--rate={rate}",
+                    f"--burst={burst}")
     wait_until(lambda: post(one)[0] == 401, 2)
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-    seen = []
-    began = time.monotonic()
-    while time.monotonic() - began < 10:
+    seen, asked = [], [time.monotonic()]
+    while asked[-1] - asked[0] < 4:
         seen.append(one.request("POST", "/events", EVENT, headers).status)
-    took = time.monotonic() - began
-    assert set(seen) == {202, 429}
-    assert seen.count(202) == pytest.approx(5 + 20 * took, abs=3)
+        asked.append(time.monotonic())
+    expected, room = 0, burst
+    for before, after in zip(asked, asked[1:]):
+        room = min(burst, room + rate * (after - before))
+        if room >= 1:
+            expected, room = expected + 1, room - 1
+    assert 202 in seen and set(seen) <= {202, 429}
+    assert expected - burst <= seen.count(202)
+    assert seen.count(202) <= burst + rate * (asked[-1] - asked[0]) + 1
     assert database.value("SELECT count(*) FROM events") == seen.count(202)
 
 

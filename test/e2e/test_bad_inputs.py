@@ -17,7 +17,7 @@ CONNECTIONS = 1000  # of slowhttptest
 
 
 # Every byte with --all, else every fifth.
-EACH = pytest.mark.parametrize("step", [5, pytest.param(1, marks=pytest.mark.slow)])
+EACH = pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.slow)])
 
 
 def cuts(data, step):

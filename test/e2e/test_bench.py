@@ -22,6 +22,7 @@ def bench(*arguments, **settings):
                           capture_output=True, text=True, timeout=240)
 
 
+@pytest.mark.slow
 def test_a_run_is_judged_and_each_way_of_spoiling_its_log_is_found():
     """Few keys and a slow receiver, so that there is an order to break."""
     done = bench("--rate", "100", "--duration", "2", "--keys", "5", "--order", "all",

@@ -16,8 +16,9 @@ from sink import Answer, Sink
 SMALL_BODY = 200  # bytes of a body that are not the filling
 
 
+@pytest.mark.slow
 @pytest.mark.memory
-@pytest.mark.parametrize("count", [100, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [100, 400])
 def test_large_payloads_for_a_slow_receiver_do_not_fill_memory(hub, database, sink, count):
     """Bodies of nearly 1 MiB with the settings everybody has; what a receiver has not taken yet is
     in the database."""
@@ -97,7 +98,7 @@ def test_a_transaction_held_open_makes_nothing_dearer(hub, database, sink, secon
 
 
 @pytest.mark.parametrize("gaps", [
-    (3.95, 4.98, 5.02),
+    pytest.param((3.95, 4.98, 5.02), marks=pytest.mark.slow),
     pytest.param([3.9 + step / 50 for step in range(66)], marks=pytest.mark.slow)],
     ids=["short", "long"])
 def test_a_receiver_that_closes_after_five_seconds(hub, database, gaps):

@@ -52,6 +52,7 @@ def test_all_processes_killed_at_once(load):
     load.verify()
 
 
+@pytest.mark.slow
 def test_every_session_terminated(load):
     for _ in range(3):
         with load.fault("pg_terminate_backend of all sessions"):

@@ -6,6 +6,8 @@ import itertools
 import threading
 import time
 
+import pytest
+
 from chaos import QUICK
 from hub import Producer, order_violations, wait_until
 from load import PATIENCE, Fleet, by_key, event, wait_balanced, wait_ended
@@ -70,6 +72,7 @@ def test_it_gives_its_shards_to_the_others_and_comes_back(hub, database, sink):
     assert len(told) == victim.metrics()["eventhub_shards_given_up_total"]
 
 
+@pytest.mark.slow
 def test_alone_it_keeps_them(hub, database, sink):
     fleet = Fleet(hub, ENV, apis=1, dispatchers=1)
     sid = database.subscribe(sink.url("/a"))

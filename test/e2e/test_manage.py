@@ -154,6 +154,7 @@ def test_a_dead_letter_is_retried_and_another_given_up(fleet, sink):
     api("POST", f"/dlq/{by_number[0]}/retry", status=404)
 
 
+@pytest.mark.slow
 def test_many_are_sent_again_at_a_rate_that_holds_no_key_up(fleet, sink):
     api, front, _ = fleet
     subscribe(api, sink, ordering_enabled=True, ordering_key="organization_id")

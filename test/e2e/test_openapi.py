@@ -131,6 +131,11 @@ def walk_subscribers(ask, sink):
     ask("PATCH", "/subscribers/{id}", 422, {"id": 1}, id=mine)
     ask("POST", "/subscribers/{id}/pause", 200, {"reason": "x"}, id=mine)
     ask("POST", "/subscribers/{id}/pause", 422, {"x": "x"}, id=mine)
+    ask("POST", "/subscribers/{id}/rotate-secret", 200, {"overlap_seconds": 60}, id=mine)
+    ask("POST", "/subscribers/{id}/rotate-secret", 409, id=mine)
+    ask("POST", "/subscribers/{id}/rotate-secret", 422, {"x": "x"}, id=mine)
+    ask("POST", "/subscribers/{id}/rotate-secret", 404)
+    ask("PATCH", "/subscribers/{id}", 200, {"auth": {"type": "bearer", "token": "t"}}, id=mine)
     ask("GET", "/subscribers/{id}", 200, id=mine)
     ask("POST", "/subscribers/{id}/resume", 200, id=mine)
     for method in ("GET", "DELETE"):

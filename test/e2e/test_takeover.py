@@ -2,7 +2,9 @@
 crashes.
 """
 import os
+import select
 import signal
+import socket
 import threading
 import time
 
@@ -86,6 +88,32 @@ def test_no_second_request_of_a_key_while_one_of_a_dead_process_may_be_in_the_ai
     assert min(later) - killed > 2e9, "the time-out of those in the air"
     assert {d.number for d in sink.deliveries("/b") if d.ok and d.t_start < min(later)} == set(
         range(3 * KEYS))
+
+
+@pytest.mark.slow
+def test_the_kernel_drops_what_a_dead_process_had_not_got_rid_of(hub, database):
+    """A receiver reads again long after its sender was killed: the request whose bytes waited for
+    it is not there to overtake what a new owner has sent meanwhile."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        one = hub(env={"WEBHOOK_TIMEOUT_MS": "2000"})
+        database.subscribe(f"http://127.0.0.1:{listener.getsockname()[1]}/", retry_limit=0)
+        one.post({"event_type": "test.event", "payload": {"filling": "x" * 100_000}})
+        assert select.select([listener], [], [], PATIENCE)[0]
+        connection, _ = listener.accept()
+        time.sleep(0.5)  # the request is written
+        one.kill()
+        time.sleep(5)  # twice the time-out and more
+        got = b""
+        with connection, pytest.raises(ConnectionResetError):
+            connection.settimeout(PATIENCE)
+            while True:
+                more = connection.recv(1 << 20)
+                assert more, "an end: everything came"
+                got += more
+        assert 0 < len(got) < 50_000
 
 
 def unclean(database):

@@ -183,6 +183,7 @@ def test_a_new_certificate_is_taken_without_a_restart(served):
     wait_until(lambda: served.name() == "first", 3, "it is mended")
 
 
+@pytest.mark.slow
 def test_certificates_change_under_load_and_nobody_notices(served):
     stop = time.monotonic() + 6
 
@@ -201,6 +202,7 @@ def test_certificates_change_under_load_and_nobody_notices(served):
         assert sum(poster.result() for poster in posters) > 20
 
 
+@pytest.mark.slow
 def test_who_does_not_shake_hands_is_let_go(hub, authority, tmp_path):
     served = Served(hub, authority, tmp_path, EVENTHUB_SERVER_HEADER_TIMEOUT_MS="500")
     for beginning in (b"", b"\x16\x03\x01"):

@@ -90,6 +90,8 @@ class Facts:
         body = re.search(r"CREATE TABLE subscribers \((.*?)^\)", text, re.S | re.M)
         if body:
             self.columns.update(re.findall(r"^  ([a-z_]+) [a-z]", body[1], re.M))
+        for changed in re.findall(r"ALTER TABLE subscribers\b(.*?);", text, re.S):
+            self.columns.update(re.findall(r"ADD COLUMN (\w+)", changed))
 
     def add_metrics(self, text):
         for name, kind in re.findall(r"^\| `(\w+)` \| (\w+) \|", text, re.M):

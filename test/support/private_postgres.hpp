@@ -127,7 +127,7 @@ class PrivatePostgres {
   void make() {
     const char* bin = std::getenv("EVENTHUB_PG_BIN");
     bin_ = bin != nullptr ? bin : "/usr/lib/postgresql/15/bin";
-    std::string name = "/tmp/eventhub-test-XXXXXX";
+    std::string name = std::filesystem::temp_directory_path() / "eventhub-test-XXXXXX";
     if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make " + name);
     dir_ = name;
     if (::geteuid() == 0) {

@@ -95,6 +95,8 @@ struct WebhookConfig {
   int connections_per_origin_max = 1'024;
   std::int64_t response_bytes_max = 64 << 10;
   Millis retry_after_max{3'600'000};
+  Millis circuit_hold_max{3'600'000};
+  Seconds pause_after_failing{5 * 86'400};  // 0: never
   Millis dns_timeout{5'000};
   std::string dns_servers;  // "10.0.0.2,[fd00::2]:5353"; empty: the system's
 };
@@ -104,6 +106,10 @@ struct EgressConfig {
   bool https_only = false;
   bool allow_self = false;  // webhooks to the port this process listens on
   std::string ca_file;      // extra trust anchors, PEM
+};
+
+struct SecretsConfig {
+  std::string master_key;  // 64 hexadecimal digits each; the first one encrypts, all decrypt
 };
 
 struct CleanupConfig {
@@ -131,6 +137,7 @@ struct Config {
   DispatcherConfig dispatcher;
   WebhookConfig webhook;
   EgressConfig egress;
+  SecretsConfig secrets;
   CleanupConfig cleanup;
   LogConfig log;
   Millis poll_interval{100};     // POLL_INTERVAL_MS: ceiling of the adaptive polls

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "eventhub/core/health.hpp"
 #include "eventhub/core/lane_ops.hpp"
 #include "eventhub/core/subscriber.hpp"
 
@@ -29,6 +30,7 @@ struct LanesConfig {
   Millis result_linger{0};       // see write_due()
   Millis takeover_extra{4'000};  // send_lease + margin
   Millis default_timeout{10'000};
+  Millis circuit_hold_max{3'600'000};
 };
 
 // A message as the feed read it; attempts and the rest only in a rebuild.
@@ -69,6 +71,7 @@ struct Ended {
   Millis duration{0};
   Time attempted_at;
   std::string error, response, reason;
+  Sign sign = Sign::none;
 };
 
 struct LanesCounts {
@@ -77,6 +80,7 @@ struct LanesCounts {
   std::size_t blocked_keys = 0;
   std::vector<std::pair<WaitReason, std::size_t>> waiting;
   std::vector<std::pair<Uuid, std::size_t>> pending;  // per subscriber, parked ones included
+  std::vector<std::pair<Uuid, Circuit>> circuits;     // those that are not closed
   std::optional<Millis> oldest_age;  // since the oldest open message in memory was read
 };
 
@@ -137,6 +141,14 @@ class Lanes {
   Mono next_due() const;
   void poll_requests();  // redeliveries and discards
   void expire_below(std::int64_t event_seq);
+
+  // ── health of receivers (core/health.hpp) ──
+  // What to tell the table subscriber_health now.
+  std::vector<HealthReport> health_reports();
+  // There is something that should not wait.
+  bool health_urgent() const;
+  // The whole table, read after those reports were written.
+  void set_health(const std::vector<HealthSeen>& rows);
 
   LanesCounts counts() const;
 

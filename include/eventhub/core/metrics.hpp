@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "eventhub/core/health.hpp"
 #include "eventhub/core/message.hpp"
 
 namespace eventhub {
@@ -37,6 +38,7 @@ class Metrics {
   // Gauges.
   void pending(std::string_view subscriber_id, double messages);
   void waiting(WaitReason reason, double messages);
+  void circuit(std::string_view subscriber_id, Circuit circuit);
   void dlq_size(double rows);
   void oldest_pending_age(double seconds);
   void blocked_keys(double keys);

@@ -11,6 +11,11 @@ struct RateLimit {
   Seconds window() const;
 };
 
+// What one process may use of a subscriber's rate_limit: its part of the shards, as with
+// max_in_flight, and at once a tenth of what that is in a second, or one. So in any T seconds all
+// processes together make at most rate_limit x (T + 0.1) requests and one more each.
+RateLimit rate_part(double per_second, int owned, int spread);
+
 // What one request found.
 struct RateState {
   bool allowed = false;
@@ -25,6 +30,8 @@ class RateBucket {
  public:
   // Takes a token when there is one.
   RateState take(const RateLimit& limit, Mono now);
+  // When there is one.
+  Mono next(const RateLimit& limit) const;
 
  private:
   Mono full_at_{};

@@ -2,6 +2,7 @@
 #include <optional>
 #include <string>
 
+#include "eventhub/core/health.hpp"
 #include "eventhub/core/subscriber.hpp"
 
 namespace eventhub {
@@ -39,6 +40,9 @@ struct Verdict {
 // `random` in [0,1) feeds the jitter. `retry_after_max` caps Retry-After.
 Verdict decide(const AttemptResult& result, int attempt, const Subscriber& subscriber,
                Millis retry_after_max, double random);
+
+// What an attempt says of its receiver; nothing when nothing was sent because it must not be.
+Sign sign_of(const AttemptResult& result);
 
 // Retry-After: delay-seconds or an HTTP date (RFC 9110 10.2.3). Garbage and past dates: nullopt.
 std::optional<Millis> parse_retry_after(std::string_view value, Time now);

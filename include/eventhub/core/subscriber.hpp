@@ -23,6 +23,12 @@ struct RetryPolicy {
   double jitter = 0;  // 0..1: waits are lengthened by up to this share, never shortened
 };
 
+// When the circuit of a subscriber opens (core/health.hpp).
+struct CircuitPolicy {
+  int failures = 0;     // in a row; 0: never
+  Millis open{30'000};  // until one message is let through
+};
+
 // A row of `subscribers`.
 struct Subscriber {
   std::int32_t sid = 0;
@@ -39,10 +45,14 @@ struct Subscriber {
   bool active = true;   // false: no new messages, queued ones held
   bool paused = false;  // true: new messages made and held
   int max_in_flight = 64;
-  int spread = kSpreadMax;        // shards that its messages are spread over
+  int spread = kSpreadMax;  // shards that its messages are spread over
+  double rate_limit = 0;    // requests per second; 0: as many as it takes
+  CircuitPolicy circuit;
   std::optional<Millis> timeout;  // nullopt: webhook.timeout_ms
   std::vector<std::pair<std::string, std::string>> headers;
+  std::string problem;               // not empty: why it must not be called, whatever the rest says
   std::vector<std::string> secrets;  // whsec_…; the current one first
+  std::optional<Time> last_secret_until;  // the last of them is the previous one and ends then
 };
 using SubscriberPtr = std::shared_ptr<const Subscriber>;
 

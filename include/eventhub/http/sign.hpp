@@ -15,12 +15,18 @@ class Signer {
   explicit Signer(const std::vector<std::string>& secrets);
   ~Signer();
   Signer(Signer&&) noexcept;
-  std::string sign(std::string_view id, std::int64_t unix_seconds, std::string_view body);
+  // With the first `count` secrets.
+  std::string sign(std::string_view id, std::int64_t unix_seconds, std::string_view body,
+                   std::size_t count = SIZE_MAX);
 
  private:
   struct Key;
   std::vector<std::unique_ptr<Key>> keys_;
 };
+
+// `whsec_` + base64 of 24..64 bytes; a new one has 32 random bytes.
+bool is_webhook_secret(std::string_view text);
+std::string random_webhook_secret();
 
 // Whether one of the space-separated signatures fits (constant time). For `eventhubd listen` and
 // tests.

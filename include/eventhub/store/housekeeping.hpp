@@ -29,6 +29,10 @@ class Housekeeping {
   // Returns how many rows went.
   Task<std::int64_t> delete_dead_letters();
   Task<void> delete_redelivery_attempts();
+  // Pauses subscribers with nothing but failures for webhook.pause_after_failing.
+  Task<void> pause_failing();
+  // Makes events of what operators want to know (operator_events).
+  Task<void> publish_operator_events();
   Task<void> forget_nodes();
   // Hot partitions are never vacuumed, so their BRIN indexes are brought up to date here.
   Task<void> summarize_indexes();

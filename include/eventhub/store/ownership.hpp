@@ -14,6 +14,7 @@ struct NodesSeen {
   bool remote_dispatchers = false;
   std::int64_t subscribers_version = -1;
   std::int64_t expire_below = 0;  // sequencer.expire_below
+  bool unhealthy = false;         // the table subscriber_health has rows
 };
 
 // Which shards this process owns: session advisory locks on one connection, on which all results

@@ -15,7 +15,8 @@ struct BrokenRule {
   std::string rule;
 };
 
-// A row as the API shows it: JSON without secrets and without the values of headers.
+// A row as the API shows it: JSON without secrets and without the values of headers. Its `problem`
+// says why this process does not call it, if its secrets are encrypted with a key that is not here.
 struct SubscriberText {
   Uuid id;
   std::string json;
@@ -35,6 +36,12 @@ struct SubscriberPage {
   std::optional<std::int32_t> next;
 };
 
+struct SecretRotation {
+  std::string secret;  // sealed
+  Seconds overlap{0};  // for so long the former one signs, too
+  bool force = false;  // although the one before it still signs: that one ends
+};
+
 // Columns that a caller may write; everything else of a row is the hub's.
 bool is_subscriber_column(std::string_view name);
 
@@ -48,12 +55,15 @@ class SubscriberAdmin {
 
   Task<SubscriberPage> list(SubscriberFilter filter);
   Task<std::optional<std::string>> get(Uuid id);
-  // `fields` is a JSON object of columns; PostgreSQL must be able to read each value.
+  // `fields` is a JSON object of columns; PostgreSQL must be able to read each value. Secrets in it
+  // are stored as they are: they are sealed by the caller.
   Task<SubscriberChange> create(std::string fields);
   // Columns that are not in `fields` stay; headers are merged, and null takes one away.
   Task<SubscriberChange> change(Uuid id, std::string fields);
   Task<std::optional<std::string>> pause(Uuid id, std::optional<std::string> reason);
   Task<std::optional<std::string>> resume(Uuid id);
+  // Nullopt also when a rotation is under way and `force` is not set.
+  Task<std::optional<std::string>> rotate_secret(Uuid id, SecretRotation wanted);
   // Its open messages end as cancelled.
   Task<bool> remove(Uuid id);
 

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <string>
 
+#include "eventhub/core/secret_box.hpp"
 #include "eventhub/core/subscriber.hpp"
 #include "eventhub/store/database.hpp"
 
@@ -12,11 +13,14 @@ namespace eventhub::store {
 // sends.
 class Subscribers {
  public:
-  explicit Subscribers(Database& database) : database_(database), loaded_(database.executor()) {}
+  // `box` opens the secrets of rows, and outlives this.
+  explicit Subscribers(Database& database, const SecretBox& box = plain_box())
+      : database_(database), box_(box), loaded_(database.executor()) {}
+  const SecretBox& box() const { return box_; }
   const SubscriberSetPtr& current() const { return current_; }
   // Loads when the table's version differs from the copy's. What it returns is at least as new as
   // the table was at the call; concurrent calls share one load. A row that cannot be used is loaded
-  // as inactive, with an error in the log.
+  // as inactive, with an error in the log; one whose secrets cannot be opened as paused.
   Task<SubscriberSetPtr> refresh();
   // 410 Gone: sets paused with a reason; only when it is not paused already.
   Task<void> pause(std::int32_t sid, std::string reason);
@@ -24,6 +28,7 @@ class Subscribers {
  private:
   Task<void> load();
   Database& database_;
+  const SecretBox& box_;
   SubscriberSetPtr current_ = std::make_shared<SubscriberSet>();
   Wakeup loaded_;
   bool loading_ = false;

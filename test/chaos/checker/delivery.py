@@ -164,11 +164,14 @@ def _wait(history, ref, one, number, sent):
         return
     first, last = after[0].start, max(before, key=lambda attempt: attempt.start)
     backoff = one["backoff"][min(number, len(one["backoff"])) - 1]
-    asked = 1.0 if last.status == 429 else 0.0
+    asked = 1.0 if last.status == 429 and not last.given_up else 0.0  # heard in time
     wait = int(max(backoff, asked) * SECOND)
     if last.start > first:  # a repetition that a fault explains; I5 looks at its order
         return
-    begun = last.end if last.end is not None else last.start
+    # Who timed out did not wait for the end that a late receiver wrote down.
+    unheard = any(row["attempt"] == number and row["outcome"] == "retry" and row["status"] is None
+                  for row in history.rows.get(ref, ()))
+    begun = last.given_up or (last.start if last.end is None or unheard else last.end)
     if first - begun < wait - EARLY:
         yield (f"{named(ref)}: attempt {number + 1} came {(first - begun) / SECOND:.3f} s after "
                f"the end of the one before, not {wait / SECOND:.3f} s")

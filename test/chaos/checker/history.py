@@ -59,6 +59,7 @@ class Attempt:
     signed: bool = None
     number: int = None
     type: str = None
+    given_up: int = None  # when it was over for the hub, where that got no answer
 
     @property
     def ref(self):
@@ -66,7 +67,7 @@ class Attempt:
 
     def until(self, timeout):
         """When it is over at the latest, for the hub."""
-        limit = self.start + int(timeout * SECOND)
+        limit = self.given_up or self.start + int(timeout * SECOND)
         return limit if self.end is None else min(self.end, limit)
 
     def answered(self):
@@ -154,10 +155,24 @@ class History:
                     record["t"], answer=record["answer"], message=record["message"],
                     event=record["event"], sha=record["sha"], signed=record["signed"],
                     number=record["number"], type=record["type"])
+        for one in attempts.values():
+            one.given_up = self._given_up(one)
         self.attempts = sorted(attempts.values(), key=lambda one: one.start)
         self.sent = collections.defaultdict(list)
         for one in self.attempts:
             self.sent[one.ref].append(one)
+
+    def _given_up(self, attempt):
+        """By the hub's own times, where it got no answer: the request may have waited for a busy
+        receiver, which counts from its arrival, and who lost his connection has no end to write
+        down. A request that arrives after that was not given up in time."""
+        for row in self.rows.get(attempt.ref, ()):
+            if (row["attempt"] == attempt.attempt and row["outcome"] != "started"
+                    and row["status"] is None):
+                over = row["sent"] + row["latency_ms"] * 1_000_000
+                if row["sent"] - SECOND // 10 <= attempt.start <= over:
+                    return over
+        return None
 
     # ── what is known of a message ──
 

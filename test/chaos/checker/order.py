@@ -96,13 +96,23 @@ def i6(history):
         last = None
         for one in row:
             if last is not None and last.until(history.timeout) > one.start:
-                if not _stale(history, one, used) and not _stale(history, last, used):
+                if not _cut(history, last, one) and not _stale(history, one, used) \
+                        and not _stale(history, last, used):
                     overlap = (min(last.until(history.timeout), one.until(history.timeout))
                                - one.start) / SECOND
                     yield (f"subscriber {sid}, key {value}: events {last.seq} and {one.seq} "
                            f"(deliveries {last.mark}, {one.mark}) overlap by {overlap:.4f} s")
             if last is None or one.until(history.timeout) > last.until(history.timeout):
                 last = one
+
+
+def _cut(history, last, one):
+    """The connection was taken from the receiver while it was at work, and the hub sent the same
+    attempt again at once."""
+    return (last.ref, last.attempt) == (one.ref, one.attempt) and any(
+        fault.fault == "socket-cut" and fault.target == "receivers"
+        and last.start <= fault.end and fault.begin <= one.start <= fault.end + SECOND
+        for fault in history.breaks)
 
 
 def stale_count(history):

@@ -45,6 +45,7 @@ class World:
         for made in self.hubs:
             assert made.wait(PATIENCE) == 0, made.log_text()[-4000:]
             assert not made.sanitizer_report(), made.sanitizer_report()
+            assert not made.leak(), made.leak()
         self.database.close()
 
 

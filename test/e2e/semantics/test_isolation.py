@@ -74,6 +74,43 @@ def test_s17_statements_do_not_grow_with_events_or_subscribers(case):
     assert sum(dispatchers.values()) < 2000 / 3
 
 
+def most_within(seconds, times):
+    """The most of `times` (ns, ascending) that are within some `seconds`."""
+    most = first = 0
+    for last, when in enumerate(times):
+        while when - times[first] > seconds * 1e9:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rate, count, keys", [(0.5, 4, 0), (8, 60, 0), (40, 240, 12)])
+def test_rate_limit_is_kept_over_four_dispatchers(case, rate, count, keys):
+    """What the receiver saw, in every window of time: no more than the rate, a tenth of a second
+    ahead, and one for each dispatcher. And on the whole no less."""
+    columns = {"ordering_enabled": True, "ordering_key": "organization_id"} if keys else {}
+    case.subscribe(200, rate_limit=rate, **columns)
+    post_many(case.world.hub, [case.event(n, key=f"key-{n % keys}" if keys else None)
+                               for n in range(count)])
+    if rate < 1:
+        wait_until(lambda: case.world.total("eventhub_waiting_messages", 'reason="rate"'), PATIENCE,
+                   "messages that wait for the rate")
+    assert case.ended(count) == {"delivered": count}
+    times = sorted(d.t_start for d in case.sent())
+    owners = 1 if rate < 2 else 4
+    late = 0.2  # a request that came late at the receiver brings the next ones nearer to it
+    for seconds in (1, 2, 5):
+        most = most_within(seconds, times)
+        print(f"{rate} a second: {most} in {seconds} s")
+        assert most <= rate * (seconds + 0.1 + late) + owners
+    took = (times[-1] - times[0]) / 1e9
+    print(f"{count} in {took:.1f} s")
+    assert (count - 1 - owners) / rate - late <= took
+    if not keys:  # messages are spread evenly over the shards, keys are not
+        assert took <= 1.5 * count / rate + 2
+
+
 @pytest.mark.parametrize("cap", [1, 5])
 def test_max_in_flight_is_kept_over_four_dispatchers(case, cap):
     """Never more, and no fewer either: `cap` requests wait for each other."""

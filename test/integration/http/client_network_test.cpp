@@ -99,6 +99,30 @@ TEST_CASE("a receiver that does not read costs exactly the time-out") {
   CHECK(since(start) < 250ms + kSlack);
 }
 
+TEST_CASE("what a receiver has not got at the time-out does not come later") {
+  ClientWorld world;
+  world.timeout = 250ms;
+  world.body = std::string(100'000, 'x');
+  const int listener = listen_on_loopback(8);
+  const int room = 4'096;
+  REQUIRE(::setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &room, sizeof room) == 0);
+  const AttemptResult result = world.post("http://127.0.0.1:" + std::to_string(port_of(listener)));
+  CHECK(result.kind == Kind::timeout);
+  CHECK(result.error == "timed out after 250 ms, waiting for the answer");  // the kernel has it all
+  const int connection = ::accept(listener, nullptr, nullptr);
+  std::string space(200'000, ' ');
+  std::size_t got = 0;
+  ssize_t size = 1;
+  while (size > 0) {
+    size = ::recv(connection, space.data(), space.size(), 0);
+    if (size > 0) got += static_cast<std::size_t>(size);
+  }
+  CHECK(size < 0);
+  CHECK(got < 50'000);
+  ::close(connection);
+  ::close(listener);
+}
+
 TEST_CASE("a receiver that drops SYNs costs exactly the time-out, and nothing was sent") {
   ClientWorld world;
   world.timeout = 250ms;

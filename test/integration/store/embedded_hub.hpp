@@ -39,7 +39,7 @@ class EmbeddedDir {
   }
 
  private:
-  std::string root_ = "/tmp/eventhub-embedded-XXXXXX";
+  std::string root_ = std::filesystem::temp_directory_path() / "eventhub-embedded-XXXXXX";
 };
 
 class EmbeddedHub {

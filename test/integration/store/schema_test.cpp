@@ -116,11 +116,17 @@ TEST_CASE("schema: a bad value is refused by a constraint whose name says why", 
       {"retry_jitter", "'NaN'", "retry_jitter_is_0_to_1"},
       {"on_dead", "'stop'", "on_dead_is_continue_or_block"},
       {"max_in_flight", "0", "max_in_flight_is_1_to_10000"},
+      {"rate_limit", "0", "rate_limit_is_at_least_0_001_and_at_most_1000000"},
+      {"rate_limit", "'NaN'", "rate_limit_is_at_least_0_001_and_at_most_1000000"},
+      {"circuit_failures", "0", "circuit_failures_is_1_to_10000"},
+      {"circuit_open_ms", "99", "circuit_open_ms_is_100_to_3600000"},
       {"timeout_ms", "0", "timeout_ms_is_1_to_60000"},
       {"timeout_ms", "60001", "timeout_ms_is_1_to_60000"},
       {"body", "'xml'", "body_is_payload_or_envelope"},
       {"headers", "'[]'", "headers_is_an_object"},
       {"secret", "'hunter2'", "secret_is_whsec_and_base64"},
+      {"secret", "'sealed:v1:0123456789abcdef:AAAA'", "secret_is_whsec_and_base64"},
+      {"secret", "'sealed:v1:x:' || repeat('A', 88)", "secret_is_whsec_and_base64"},
       {"previous_secret", "'whsec_short'", "previous_secret_is_whsec_and_base64"},
       {"filter", "'{}'", "filter_is_not_supported_yet"},
       {"created_by", "''", "created_by_is_not_empty"},
@@ -150,6 +156,8 @@ TEST_CASE("schema: good values are taken", "[schema]") {
       {"retry_limit", "0"},
       {"timeout_ms", "60000"},
       {"secret", "'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'"},
+      {"secret", "'sealed:v1:0123456789abcdef:' || repeat('A', 88)"},
+      {"previous_secret", "'sealed:v1:0123456789abcdef:' || repeat('A', 86) || '=='"},
       {"headers", "'{\"X-Team\": \"a\"}'"},
       {"delivery_guarantee", "'at_most_once'"},
   };
@@ -177,6 +185,21 @@ TEST_CASE("schema: the keys of an ordered subscriber stay in their shards", "[sc
   CHECK(spread() == "16");
   CHECK_THAT(change("max_in_flight = 15"), Contains("cannot go below the 16 shards of its keys"));
   CHECK(spread() == "16");
+}
+
+TEST_CASE("schema: a subscriber with a rate has no more shards than requests in a second",
+          "[schema]") {
+  const auto spread_of = [](const std::string& name, const std::string& rate) {
+    CHECK(insert_with("name", "'" + name + "'") == "accepted");
+    attempt("UPDATE eventhub.subscribers SET rate_limit = " + rate + " WHERE name = '" + name +
+            "'");
+    return by_hand("SELECT spread FROM eventhub.subscribers WHERE name = '" + name + "'");
+  };
+  CHECK(spread_of("seldom", "0.01") == "1");
+  CHECK(spread_of("one", "1.99") == "1");
+  CHECK(spread_of("some", "5") == "5");
+  CHECK(spread_of("many", "1000") == "16");
+  CHECK(spread_of("all", "NULL") == "16");
 }
 
 TEST_CASE("schema: sid and id cannot be taken twice", "[schema]") {

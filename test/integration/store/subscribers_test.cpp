@@ -56,6 +56,8 @@ TEST_CASE("the INSERT of the documentation works and every column arrives") {
   CHECK(s->active);
   CHECK_FALSE(s->paused);
   CHECK(s->max_in_flight == 64);
+  CHECK(s->rate_limit == 0);
+  CHECK(s->circuit.failures == 0);
   CHECK_FALSE(s->timeout);
   CHECK(s->headers.empty());
   CHECK(s->secrets.empty());
@@ -66,8 +68,9 @@ TEST_CASE("columns beyond the defaults arrive") {
   f.add(
       ", event_types, delivery_guarantee, ordering_key, on_dead, retry_jitter, paused, timeout_ms, "
       "body"
-      ", max_in_flight",
-      ", '{a.*,b.>}', 'at_most_once', 'user_id', 'block', 0.25, true, 1500, 'envelope', 1");
+      ", max_in_flight, rate_limit, circuit_failures, circuit_open_ms",
+      ", '{a.*,b.>}', 'at_most_once', 'user_id', 'block', 0.25, true, 1500, 'envelope', 1, 0.5, 7, "
+      "500");
   const SubscriberPtr s = f.only();
   CHECK(s->patterns == std::vector<std::string>{"user.created", "a.*", "b.>"});
   CHECK(s->guarantee == Guarantee::at_most_once);
@@ -78,6 +81,9 @@ TEST_CASE("columns beyond the defaults arrive") {
   CHECK(s->timeout == Millis{1500});
   CHECK(s->body == BodyFormat::envelope);
   CHECK(s->max_in_flight == 1);
+  CHECK(s->rate_limit == 0.5);
+  CHECK(s->circuit.failures == 7);
+  CHECK(s->circuit.open == Millis{500});
 }
 
 TEST_CASE("the copy follows the table, and is kept while nothing changed") {
@@ -154,6 +160,7 @@ TEST_CASE("rows changed by hand beyond all checks count as inactive and disturb 
                                  "ordering_enabled = true, ordering_key = NULL",
                                  "webhook_url = NULL",
                                  "max_in_flight = 0",
+                                 "rate_limit = -1",
                                  "timeout_ms = -5",
                                  "name = NULL",
                                  "is_active = NULL",

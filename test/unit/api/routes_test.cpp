@@ -47,6 +47,7 @@ TEST_CASE("every route says what a key must allow") {
                       {"PATCH /subscribers/{id}", Scope::admin},
                       {"DELETE /subscribers/{id}", Scope::admin},
                       {"POST /subscribers/{id}/pause", Scope::admin},
+                      {"POST /subscribers/{id}/rotate-secret", Scope::admin},
                       {"POST /subscribers/{id}/resume", Scope::admin},
                       {"POST /subscribers/{id}/test", Scope::admin},
                       {"GET /events", Scope::read},

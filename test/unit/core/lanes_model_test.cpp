@@ -11,14 +11,18 @@
 namespace eventhub::test {
 
 World::World(std::uint64_t seed) : random_(seed), subscribers_(std::make_shared<SubscriberSet>()) {
+  limited_ = chance(0.5);
+  const bool circuits = chance(0.5);
   for (std::int32_t sid = 1; sid <= kSids; ++sid) {
     auto row = std::make_shared<Subscriber>();
     row->sid = sid;
     row->retry.limit = 2;
     row->max_in_flight = sid == 4 ? 1 : 64;
     row->spread = sid == 4 ? 1 : kSpreadMax;
+    if (sid == 4 && limited_) row->rate_limit = kRate;
     if (sid == 2) row->guarantee = Guarantee::at_most_once;
     if (sid == 3) row->on_dead = OnDead::block;
+    if (sid == 1 && circuits) row->circuit = {2, Millis{1'000}};
     subscribers_->by_sid[sid] = row;
   }
   config_.queue_rows_max = chance(0.5) ? 16 : 64;
@@ -143,6 +147,12 @@ void World::check_send(const Start& start) {
     if (same_key || other.ref == start.ref) throw Broken("two in the air of one key");
     if (start.ref.sid == 4 && other.ref.sid == 4) throw Broken("over max_in_flight");
   }
+  if (start.ref.sid == 1 && !begun_.contains(start.ref)) check_circuit();
+  // In careful mode it is marked first, and sent when that is committed.
+  if (start.ref.sid == 4 && limited_ && careful_ == 0) {
+    if (clock_.mono() < rested_) throw Broken("over its rate");
+    rested_ = clock_.mono() + Millis{static_cast<int>(1'000 / kRate)};
+  }
   for (const auto& [other, until] : lost_) {
     const bool same_key = start.lane.khash && other.lane == start.lane;
     if (same_key && clock_.mono() < until) throw Broken("beside one of a lost process");
@@ -186,25 +196,34 @@ void World::answer() {
     --messages_.at(start.ref).sent;
     return lanes_->not_sent(start);
   }
+  begun_.erase(start.ref);
   Ended ended;
   ended.attempted_at = clock_.now();
+  ended.sign = Sign::delivered;
   const bool ok = (calm_ && start.redelivery) || !chance(calm_ ? 0.2 : failing_);
   if (!ok) {
     const bool spent = start.ref.sid == 2 || start.attempt > 2;
     ended.outcome = spent ? Outcome::dead : Outcome::retry;
     ended.wait = Millis{pick(4) * 500};
+    ended.sign = Sign::failed;
   }
+  learn(start, ended.sign);
   lanes_->ended(start, ended);
 }
 
 // ── faults and people ──
 
 void World::crash() {
+  rested_ = {};  // a process begins with what it may send at once
+  begun_.clear();
   if (chance(0.5)) {  // the session is lost, the process lives: its requests go on
     lanes_->reset();
+    known_ = read_;
     take_over(false);
     return;
   }
+  ++node_;
+  known_ = read_ = std::nullopt;
   // The process is lost; its requests end within the time-out, which the new owner waits for.
   lanes_ = std::make_unique<Lanes>(config_, clock_);
   for (const Start& start : air_) lost_.emplace_back(start, clock_.mono() + Millis{1'000});
@@ -232,6 +251,7 @@ void World::pause() {
     row->paused = !calm_ && !row->paused;
   else
     row->active = calm_ || !row->active;
+  begin_anew(*changed->by_sid.at(sid), *row);
   changed->by_sid[sid] = row;
   subscribers_ = changed;
   lanes_->set_subscribers(subscribers_);
@@ -239,6 +259,7 @@ void World::pause() {
 
 void World::pass_time() {
   clock_.advance(Millis{pick(4) * 300});
+  exchange_health();
   lanes_->tick();
 }
 
@@ -258,6 +279,7 @@ void World::finish() {
     auto copy = std::make_shared<Subscriber>(*row);
     copy->paused = false;
     copy->active = true;
+    begin_anew(*row, *copy);
     row = copy;
   }
   subscribers_ = resumed;

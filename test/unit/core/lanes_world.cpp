@@ -10,6 +10,10 @@ namespace eventhub::test {
 
 void World::apply_attempt(const RecordAttempt& op) {
   Open& open = messages_.at(op.ref);
+  if (op.outcome == Outcome::started && op.ref.sid == 1) {
+    check_circuit();
+    begun_.insert(op.ref);
+  }
   if (op.redelivery) {
     if (is_final(op.outcome)) {
       redeliveries_.erase(op.ref);
@@ -130,6 +134,53 @@ void World::check() {
     if (!open.finals && ref.event_seq <= lwm_[open.lane.shard] && !parked) throw Broken("lost");
     if (open.finals && parked) throw Broken("parked row of a final message");
   }
+}
+
+// ── the health of sid 1 ──
+
+// One more would go. Not for those that were marked (careful mode) while they might: they go.
+void World::check_circuit() const {
+  if (!known_ || known_->circuit == Circuit::closed) return;
+  if (known_->circuit == Circuit::open || !known_->ours) throw Broken("sent by an open circuit");
+  const auto ill = [](const Start& other) { return other.ref.sid == 1; };
+  if (std::any_of(air_.begin(), air_.end(), ill) || !begun_.empty()) {
+    throw Broken("two sent by a half-open circuit");
+  }
+}
+
+void World::know(const std::optional<HealthSeen>& row) {
+  // What was marked until now may go: all of it is seen before.
+  if (careful_ > 0 && row && row->circuit != Circuit::closed) commit(10'000);
+  known_ = row;
+}
+
+// What the answer of a message tells the process itself, before the table knows.
+void World::learn(const Start& start, Sign sign) {
+  if (start.ref.sid != 1 || !lanes_->current(start) || !known_) return;
+  if (sign == Sign::delivered) {
+    known_.reset();
+  } else if (known_->ours) {
+    HealthSeen open = *known_;
+    open.circuit = Circuit::open;
+    know(open);
+  }
+}
+
+void World::exchange_health() {
+  for (const HealthReport& report : lanes_->health_reports()) {
+    if (report.sid == 1) health_.write(report, node_, clock_.mono());
+  }
+  read_ = health_.row(1, node_);
+  know(read_);
+  lanes_->set_health(known_ ? std::vector{*known_} : std::vector<HealthSeen>{});
+}
+
+// Who is resumed: a trigger forgets what the table knows, and Lanes what it read.
+void World::begin_anew(const Subscriber& before, const Subscriber& after) {
+  if (before.sid != 1) return;
+  const bool resumed = (before.paused && !after.paused) || (!before.active && after.active);
+  if (resumed) health_ = {};
+  if (resumed && after.active && !after.paused) known_ = read_ = std::nullopt;
 }
 
 }  // namespace eventhub::test

@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "eventhub/core/lanes.hpp"
+#include "health_world.hpp"
 
 namespace eventhub::test {
 
@@ -57,7 +58,12 @@ class World {
   void crash();
   void press();
   void pause();
+  void begin_anew(const Subscriber& before, const Subscriber& after);
   void pass_time();
+  void exchange_health();
+  void learn(const Start& start, Sign sign);
+  void know(const std::optional<HealthSeen>& row);
+  void check_circuit() const;
   void check();
   void finish();
   void apply(const LaneOp& op, LaneAnswer& out);
@@ -95,6 +101,14 @@ class World {
   std::map<LaneId, MessageRef> first_sent_;
   double failing_ = 0.3;
   double careful_ = 0;  // share of take-overs in careful mode
+  static constexpr double kRate = 4;
+  bool limited_ = false;  // sid 4 sends kRate a second
+  Mono rested_{};         // and not before
+  HealthTable health_;    // of sid 1
+  int node_ = 0;
+  std::optional<HealthSeen> read_;   // by this process
+  std::optional<HealthSeen> known_;  // … and what it learned itself since
+  std::set<MessageRef> begun_;       // of sid 1: marked to be sent, and not ended
   bool calm_ = false;
 };
 

@@ -50,6 +50,7 @@ void use_everything(Metrics& metrics) {
   metrics.db_connections("idle", 13);
   metrics.queue_bytes("ingest", 14);
   metrics.http_connections(15);
+  metrics.circuit(kAda, Circuit::half_open);
 }
 
 // Samples by "name{labels}" as exposed.
@@ -118,6 +119,7 @@ TEST_CASE("verbs count under the promised names", "[metrics]") {
   const auto all = samples(metrics.expose());
   const std::string ada = std::string("subscriber_id=\"") + kAda + "\"";
   const std::map<std::string, double> wanted{
+      {"eventhub_circuit_state{" + ada + "}", 1},
       {"eventhub_events_received_total{event_type=\"user.created\"}", 1},
       {"eventhub_messages_delivered_total{status=\"success\"," + ada + "}", 1},
       {"eventhub_messages_delivered_total{status=\"http_error\"," + ada + "}", 1},

@@ -66,5 +66,35 @@ TEST_CASE("a limit that was lowered counts at once") {
   CHECK(state.retry_in == Seconds{41});
 }
 
+TEST_CASE("the parts of a rate over all processes are never more than the whole") {
+  for (const double rate : {0.01, 1.0, 7.0, 16.0, 250.0, 10'000.0}) {
+    const int spread = rate < 16 ? std::max(1, static_cast<int>(rate)) : 16;
+    for (int first = 0; first <= spread; ++first) {
+      INFO(rate << " a second, " << first << " of " << spread << " shards");
+      double sum = 0;
+      int burst = 0, owners = 0;
+      for (const int owned : {first, spread - first}) {
+        if (owned == 0) continue;  // sends nothing
+        const RateLimit part = rate_part(rate, owned, spread);
+        sum += part.per_second;
+        burst += part.burst;
+        ++owners;
+      }
+      CHECK(sum == Approx(rate));
+      CHECK(burst <= rate / 10 + owners);
+    }
+  }
+}
+
+TEST_CASE("the next one may go when the bucket has a token again") {
+  const RateLimit limit{.per_second = 4, .burst = 2};
+  RateBucket bucket;
+  CHECK(bucket.next(limit) <= kBegin);
+  CHECK(allowed(bucket, limit, kBegin, 5) == 2);
+  CHECK(bucket.next(limit) == kBegin + Millis{250});
+  CHECK_FALSE(bucket.take(limit, kBegin + Millis{249}).allowed);
+  CHECK(bucket.take(limit, bucket.next(limit)).allowed);
+}
+
 }  // namespace
 }  // namespace eventhub

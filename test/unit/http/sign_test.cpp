@@ -74,3 +74,18 @@ TEST_CASE("a secret that cannot be read is not repeated in the error") {
     CHECK(std::string(error.what()).find("tooshort") == std::string::npos);
   }
 }
+
+TEST_CASE("secrets that are made have their form and are never the same") {
+  const std::string made = random_webhook_secret();
+  CHECK(made.size() == 6 + 44);
+  CHECK(is_webhook_secret(made));
+  CHECK(made != random_webhook_secret());
+  CHECK_FALSE(is_webhook_secret(made.substr(1)));
+  CHECK_FALSE(is_webhook_secret("whsec_" + made));
+}
+
+TEST_CASE("a signer signs with as many of its secrets as it is told") {
+  Signer signer({kOther, kSecret});
+  CHECK(signer.sign(kId, kTime, kBody, 1) == Signer({kOther}).sign(kId, kTime, kBody));
+  CHECK(signer.sign(kId, kTime, kBody, 2) == signer.sign(kId, kTime, kBody));
+}

@@ -49,35 +49,64 @@ TEST_CASE("plain URLs are taken apart") {
 }
 
 TEST_CASE("odd spellings are refused with a reason") {
-  const auto text = GENERATE(
-      as<std::string>{}, "", "x", "http", "http:", "http:/", "http://", "http:///", "http:///path",
-      "http:example.com", "//example.com", "/path", "example.com/hook", "ftp://example.com",
-      "file:///etc/passwd", "gopher://127.0.0.1:25/", "javascript://a", "httpss://a", " http://a",
-      "http://a ", "http://a b/", "http://a/b c", "http://a/\tb", "http://a/\r\nHost: b",
-      "http://a/\x01", "http://a/\x7f", "http://a\\b/", "http://a/\\b", "http:\\\\a/",
-      "http://user@a/", "http://user:pass@a/", "http://@a/", "http://a@127.0.0.1/", "http://a%40b/",
-      "http://a/#frag", "http://a#frag", "http://a/x#", "http://:80/", "http://a:/", "http://a:0/",
-      "http://a:65536/", "http://a:99999999999/", "http://a:-1/", "http://a:+1/", "http://a:8o/",
-      "http://a:080/", "http://a:80:80/", "http://a: 80/", "http://0x7f.1/", "http://0x7f000001/",
-      "http://0X7F.0.0.1/", "http://2130706433/", "http://0177.0.0.1/", "http://127.1/",
-      "http://127.0.1/", "http://127.0.0.1./", "http://127.0.0.256/", "http://127.0.0.01/",
-      "http://1.2.3.4.5/", "http://127.0.0/", "http://0/", "http://a.0x1/", "http://a.1/",
-      "http://localhost./", "http://example.com./", "http://.example.com/", "http://a..b/",
-      "http://-a.com/", "http://a-.com/", "http://[::1/", "http://::1/", "http://[::1]x/",
-      "http://[fe80::1%25eth0]/", "http://[fe80::1%eth0]/", "http://[127.0.0.1]/", "http://[]/",
-      "http://[v1.a]/", "http://[::g]/", "http://[[::1]]/", "http://[::1]:/", "http://[::1]:0/",
-      "http://\xef\xbc\x91\xef\xbc\x92\xef\xbc\x97.0.0.1/",
-      "http://b\xc3\xbc"
-      "cher.example/",
-      "http://a/\xff",
-      "http://a\xe3\x80\x82"
-      "b/",
-      "http://a,b/", "http://a*b/", "http://a!b/", "http://a;b/", "http://a/%", "http://a/%2",
-      "http://a/%zz", "http://a/<x>", "http://a/\"x\"", "http://%31%32%37.0.0.1/");
-  CAPTURE(text);
-  const auto parsed = parse_url(text);
-  REQUIRE(std::holds_alternative<std::string>(parsed));
-  CHECK(std::get<std::string>(parsed).starts_with("URL "));
+  struct Kind {
+    std::string reason;
+    std::vector<std::string> texts;
+  };
+  const std::vector<Kind> kinds{
+      {"does not start with http:// or https://",
+       {"", "x", "http", "http:", "http:/", "http:example.com", "//example.com", "/path",
+        "example.com/hook", "ftp://example.com", "file:///etc/passwd", "gopher://127.0.0.1:25/",
+        "javascript://a", "httpss://a"}},
+      {"has no host", {"http://", "http:///", "http:///path", "http://:80/", "http://::1/"}},
+      {"has a space, a control character or one outside ASCII",
+       {" http://a", "http://a ", "http://a b/", "http://a/b c", "http://a/\tb",
+        "http://a/\r\nHost: b", "http://a/\x01", "http://a/\x7f", "http://a: 80/",
+        "http://\xef\xbc\x91\xef\xbc\x92\xef\xbc\x97.0.0.1/",
+        "http://b\xc3\xbc"
+        "cher.example/",
+        "http://a/\xff",
+        "http://a\xe3\x80\x82"
+        "b/"}},
+      {"has a backslash", {"http://a\\b/", "http://a/\\b", "http:\\\\a/"}},
+      {"has user information (name:password@); use the subscriber's headers",
+       {"http://user@a/", "http://user:pass@a/", "http://@a/", "http://a@127.0.0.1/"}},
+      {"has a host with a character other than letters, digits, '-', '.' (international names in "
+       "punycode)",
+       {"http://a%40b/", "http://a,b/", "http://a*b/", "http://a!b/", "http://a;b/"}},
+      {"has a fragment", {"http://a/#frag", "http://a#frag", "http://a/x#"}},
+      {"has a port that is not a number from 1 to 65535",
+       {"http://a:/", "http://a:0/", "http://a:65536/", "http://a:99999999999/", "http://a:-1/",
+        "http://a:+1/", "http://a:8o/", "http://a:080/", "http://a:80:80/", "http://[::1]x/",
+        "http://[::1]:/", "http://[::1]:0/"}},
+      {"has a host that is neither a name nor a dotted IPv4 address",
+       {"http://0x7f.1/", "http://0x7f000001/", "http://0X7F.0.0.1/", "http://2130706433/",
+        "http://0177.0.0.1/", "http://127.1/", "http://127.0.1/", "http://127.0.0.1./",
+        "http://127.0.0.256/", "http://127.0.0.01/", "http://1.2.3.4.5/", "http://127.0.0/",
+        "http://0/", "http://a.0x1/", "http://a.1/", "http://localhost./", "http://example.com./",
+        "http://%31%32%37.0.0.1/"}},
+      {"has a host with an empty or long label", {"http://.example.com/", "http://a..b/"}},
+      {"has a host label that starts or ends with '-'", {"http://-a.com/", "http://a-.com/"}},
+      {"has a bracket that is not closed", {"http://[::1/"}},
+      {"has a bracketed host that is not an IPv6 address (zone ids are refused)",
+       {"http://[fe80::1%25eth0]/", "http://[fe80::1%eth0]/", "http://[v1.a]/", "http://[::g]/",
+        "http://[[::1]]/"}},
+      {"has a bracketed host that is not an IPv6 address", {"http://[127.0.0.1]/", "http://[]/"}},
+      {"has a '%' that is not followed by two hexadecimal digits",
+       {"http://a/%", "http://a/%2", "http://a/%zz"}},
+      {"has a character that must be percent-encoded", {"http://a/<x>", "http://a/\"x\""}},
+  };
+  std::size_t count = 0;
+  for (const Kind& kind : kinds) {
+    for (const std::string& text : kind.texts) {
+      CAPTURE(text);
+      const auto parsed = parse_url(text);
+      REQUIRE(std::holds_alternative<std::string>(parsed));
+      CHECK(std::get<std::string>(parsed) == "URL " + kind.reason);
+      ++count;
+    }
+  }
+  CHECK(count >= 90);
 }
 
 TEST_CASE("URLs with NUL bytes and without end are refused") {
