@@ -9,6 +9,7 @@
 #include "cli/apply_plan.hpp"
 #include "cli/commands.hpp"
 #include "cli/error.hpp"
+#include "cli/listing.hpp"
 #include "cli/table.hpp"
 #include "eventhub/core/config.hpp"
 
@@ -30,22 +31,6 @@ std::vector<Wanted> wanted_by(const std::string& path) {
   } catch (const ConfigError& error) {
     throw UsageError(error.what());
   }
-}
-
-// All of them, as JSON objects.
-std::vector<std::string> present_subscribers(Session& session) {
-  std::vector<std::string> all;
-  std::string cursor;
-  do {
-    Target target("/subscribers");
-    target.add("limit", "200");
-    if (!cursor.empty()) target.add("cursor", cursor);
-    const std::string body = session.get(target.text());
-    const Row page(body);
-    for (const Row& row : page.rows("data")) all.emplace_back(row.json());
-    cursor = page.text("next_cursor");
-  } while (!cursor.empty());
-  return all;
 }
 
 std::string joined_names(const std::vector<std::string>& names) {
@@ -73,11 +58,21 @@ void print_change(const Session& session, const PlannedChange& change, bool dry_
   print_json(out.done());
 }
 
+// A secret that was made is not shown: what this prints is often kept, in a log of CI.
+void create_one(Session& session, const PlannedChange& change) {
+  const std::string made = session.post("/subscribers", change.body);
+  if (Row(made).find("secret") == nullptr) return;
+  tell(
+      fmt::format("{}: signed with a secret that was made for it; for one that you can give to "
+                  "its receiver: eventhubd subscribers rotate-secret {}",
+                  change.name, Row(made).text("id")));
+}
+
 void carry_out(Session& session, const PlannedChange& change) {
   const std::string path = "/subscribers/" + change.id;
   switch (change.kind) {
     case ChangeKind::create:
-      session.post("/subscribers", change.body);
+      create_one(session, change);
       break;
     case ChangeKind::change:
       session.patch(path, change.body);
@@ -95,7 +90,7 @@ void carry_out(Session& session, const PlannedChange& change) {
 int apply_subscribers(Session& session, const Values& values) {
   const auto wanted = wanted_by(values.needed("file"));
   const bool dry_run = values.has("dry-run");
-  const auto present = present_subscribers(session);
+  const auto present = all_subscribers(session);
   std::vector<Row> rows(present.begin(), present.end());
   const auto plan = plan_changes(
       wanted, rows, {.prune = values.has("prune"), .write_secrets = values.has("write-secrets")});

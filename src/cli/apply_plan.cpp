@@ -8,6 +8,7 @@
 
 #include "cli/error.hpp"
 #include "cli/subscriber_members.hpp"
+#include "eventhub/core/subscriber_headers.hpp"
 #include "eventhub/core/toml_json.hpp"
 #include "eventhub/store/subscriber_admin.hpp"
 
@@ -16,36 +17,69 @@ namespace {
 
 using JsonKind = JsonValue::Kind;
 
-void add_secret(const Row& row, const std::string& name, const Variables& variables,
-                ObjectText& out) {
-  if (row.find("secret_env") != nullptr) {
-    const std::string variable = row.text("secret_env");
-    const auto secret = variables(variable);
-    if (!secret) throw UsageError(fmt::format("{}: there is no variable {}", name, variable));
-    out.text("secret", *secret);
+// What is secret is not in the file: NAME_env and NAME_file say where NAME is.
+class Lookup {
+ public:
+  Lookup(std::string subscriber, const Variables& variables)
+      : subscriber_(std::move(subscriber)), variables_(variables) {}
+
+  // NAME of NAME_env or NAME_file; empty for other names.
+  static std::string name_of(const std::string& written) {
+    for (const std::string_view ending : {"_env", "_file"}) {
+      if (written.ends_with(ending)) return written.substr(0, written.size() - ending.size());
+    }
+    return {};
   }
-  if (row.find("secret_file") != nullptr) out.text("secret", secret_in(row.text("secret_file")));
+  std::string value_of(const JsonMember& member) const {
+    if (member.name.ends_with("_file")) return secret_in(shown(member.value));
+    const auto value = variables_(shown(member.value));
+    if (value) return *value;
+    throw UsageError(fmt::format("{}: there is no variable {}", subscriber_, shown(member.value)));
+  }
+  std::string auth(std::string_view written) const {
+    ObjectText out;
+    const Row row(written);
+    for (const JsonMember& member : row.members()) {
+      const std::string name = name_of(member.name);
+      if (name.empty()) {
+        out.json(member.name, member.value.text);
+      } else {
+        out.text(name, value_of(member));
+      }
+    }
+    return out.done();
+  }
+
+ private:
+  std::string subscriber_;
+  const Variables& variables_;
+};
+
+void add_unset(const Row& row, ObjectText& out) {
+  const JsonValue* unset = row.find("unset");
+  if (unset == nullptr || unset->kind != JsonKind::array) return;
+  for (const JsonValue& item : json_items(*unset)) out.json(shown(item), "null");
 }
 
 Wanted read_wanted(const Row& row, const std::string& path, const Variables& variables) {
   Wanted wanted{.name = row.text("name"), .json = {}};
   if (wanted.name.empty()) throw UsageError(path + ": a [[subscriber]] has no name");
+  const Lookup lookup(wanted.name, variables);
   ObjectText out;
   for (const JsonMember& member : row.members()) {
-    if (member.name == "secret_env" || member.name == "secret_file" || member.name == "unset") {
-      continue;
-    }
-    if (!store::is_subscriber_column(member.name)) {
+    if (member.name == "unset") continue;
+    if (Lookup::name_of(member.name) == "secret") {
+      out.text("secret", lookup.value_of(member));
+    } else if (member.name == "auth" && member.value.kind == JsonKind::object) {
+      out.json("auth", lookup.auth(member.value.text));
+    } else if (store::is_subscriber_column(member.name)) {
+      out.json(member.name, member.value.text);
+    } else {
       throw UsageError(fmt::format("{}: {}: a subscriber has no \"{}\" that can be written", path,
                                    wanted.name, member.name));
     }
-    out.json(member.name, member.value.text);
   }
-  add_secret(row, wanted.name, variables, out);
-  if (const JsonValue* unset = row.find("unset");
-      unset != nullptr && unset->kind == JsonKind::array) {
-    for (const JsonValue& item : json_items(*unset)) out.json(shown(item), "null");
-  }
+  add_unset(row, out);
   wanted.json = out.done();
   return wanted;
 }
@@ -54,7 +88,9 @@ std::set<std::string> header_names(const JsonValue& headers) {
   std::set<std::string> names;
   if (headers.kind != JsonKind::object) return names;
   const Row row(headers.text);
-  for (const JsonMember& member : row.members()) names.insert(member.name);
+  for (const JsonMember& member : row.members()) {
+    names.insert(is_authorization(member.name) ? std::string(kAuthorization) : member.name);
+  }
   return names;
 }
 
@@ -70,9 +106,10 @@ std::set<std::string> present_headers(const Row& present) {
 std::string headers_patch(const JsonValue& wanted, const std::set<std::string>& present) {
   ObjectText out;
   const Row headers(wanted.text);
+  const auto names = header_names(wanted);
   for (const JsonMember& member : headers.members()) out.json(member.name, member.value.text);
   for (const std::string& name : present) {
-    if (headers.find(name) == nullptr) out.json(name, "null");
+    if (!names.contains(name)) out.json(name, "null");
   }
   return out.done();
 }
@@ -86,7 +123,10 @@ class Difference {
 
   void add(const JsonMember& member) {
     if (member.name == "headers" && member.value.kind == JsonKind::object) return headers(member);
-    if (member.name == "secret") return secret(member);
+    if (member.name == "secret") return unreadable(member, present_.is("has_secret", "true"));
+    if (member.name == "auth") {
+      return unreadable(member, present_headers(present_).contains(std::string(kAuthorization)));
+    }
     const JsonValue* there = present_.find(member.name);
     if (there == nullptr || !same_value(member.value, *there)) put(member, member.value.text);
   }
@@ -113,14 +153,16 @@ class Difference {
     members_.push_back(member.name);
     body_.json(member.name, json);
   }
+  // Authorization is left to `auth`, unless it is here.
   void headers(const JsonMember& member) {
-    const auto present = present_headers(present_);
-    const bool as_written = header_names(member.value) == present && !write_secrets_;
-    if (!as_written) put(member, headers_patch(member.value, present));
+    const auto wanted = header_names(member.value);
+    auto present = present_headers(present_);
+    if (!wanted.contains(std::string(kAuthorization))) present.erase(std::string(kAuthorization));
+    if (wanted != present || write_secrets_) put(member, headers_patch(member.value, present));
   }
-  void secret(const JsonMember& member) {
+  // Of what cannot be read back it is known only whether it is `there`.
+  void unreadable(const JsonMember& member, bool there) {
     const bool wanted = member.value.kind != JsonKind::null;
-    const bool there = present_.is("has_secret", "true");
     if (wanted != there || (wanted && write_secrets_)) put(member, member.value.text);
   }
 
@@ -139,7 +181,9 @@ PlannedChange creation(const Wanted& wanted) {
   ObjectText body;
   const Row row(wanted.json);
   for (const JsonMember& member : row.members()) {
-    if (member.value.kind != JsonKind::null) body.json(member.name, member.value.text);
+    // Null is what the others begin with; a secret is made unless it is null.
+    const bool said = member.value.kind != JsonKind::null || member.name == "secret";
+    if (said) body.json(member.name, member.value.text);
   }
   change.body = body.done();
   return change;

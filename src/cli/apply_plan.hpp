@@ -24,11 +24,12 @@ struct PlannedChange {
 };
 std::string_view to_string(PlannedChange::Kind kind);
 
-// Where a secret is looked up: the variable's value, or nothing.
+// The value of an environment variable, or nothing.
 using Variables = std::function<std::optional<std::string>(const std::string& name)>;
 
-// The [[subscriber]] tables of a TOML file. `secret_env` and `secret_file` become `secret`; each
-// name in `unset` becomes null. Throws UsageError, ConfigError.
+// The [[subscriber]] tables of a TOML file. `secret_env` and `secret_file` become `secret`, in
+// `auth` any NAME_env and NAME_file become NAME; each name in `unset` becomes null. Throws
+// UsageError, ConfigError.
 std::vector<Wanted> read_subscriber_file(std::string_view text, const std::string& path,
                                          const Variables& variables);
 

@@ -21,9 +21,14 @@ std::vector<Argument> subscriber_members() {
       {"backoff", "seconds between them, the last repeats: 5,30,300", ArgKind::text, "LIST"},
       {"timeout-ms", "of one attempt", ArgKind::text, "MS"},
       {"max-in-flight", "requests at a time", ArgKind::text, "N"},
+      {"rate-limit", "requests per second", ArgKind::text, "N"},
+      {"circuit-failures", "failures in a row that open its circuit", ArgKind::text, "N"},
       {"header", "request header; an empty value takes it away", ArgKind::repeated, "NAME: VALUE"},
-      {"secret-file", "file with the whsec_… that signs", ArgKind::text, "FILE"},
-      {"set", "any other member of the API: on_dead=block, timeout_ms=null", ArgKind::repeated,
+      {"secret-file", "file with the whsec_… that signs; one is made unless given", ArgKind::text,
+       "FILE"},
+      {"auth-basic-file", "file with USER:PASSWORD for its webhook", ArgKind::text, "FILE"},
+      {"auth-bearer-file", "file with a bearer token for its webhook", ArgKind::text, "FILE"},
+      {"set", "any member of the API: on_dead=block, secret=null, auth=null", ArgKind::repeated,
        "MEMBER=VALUE"},
   };
 }
@@ -54,6 +59,19 @@ CommandSpec update_command() {
           "eventhubd subscribers update 'User Service' --set on_dead=block --header 'X-Team: '",
           with_members({kWhich, {"name", "call it otherwise", ArgKind::text, "NAME"}}),
           update_subscriber};
+}
+
+CommandSpec rotate_command() {
+  return {"subscribers",
+          "rotate-secret",
+          "give it a new secret; the former one signs, too, for a while",
+          "eventhubd subscribers rotate-secret 'User Service' --overlap-seconds 3600",
+          {kWhich,
+           {"secret-file", "file with the new whsec_…; one is made unless given", ArgKind::text,
+            "FILE"},
+           {"overlap-seconds", "how long the former one signs (86400)", ArgKind::text, "N"},
+           {"force", "although the one before that still signs: it ends", ArgKind::flag}},
+          rotate_secret};
 }
 
 CommandSpec apply_command() {
@@ -118,6 +136,7 @@ std::vector<CommandSpec> subscriber_commands() {
        "eventhubd subscribers test 'User Service'",
        {kWhich},
        test_subscriber},
+      rotate_command(),
       apply_command(),
   };
 }

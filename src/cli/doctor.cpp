@@ -7,6 +7,7 @@
 #include <map>
 
 #include "cli/error.hpp"
+#include "cli/listing.hpp"
 #include "cli/reach.hpp"
 #include "cli/session.hpp"
 #include "cli/table.hpp"
@@ -74,7 +75,38 @@ Finding key_of(Session& session) {
   return finding;
 }
 
+void examine_subscribers(Session& session, Findings& findings) {
+  for (const std::string& subscriber : all_subscribers(session)) {
+    auto finding = judge_subscriber(subscriber);
+    if (finding) findings.push_back(std::move(*finding));
+  }
+}
+
 }  // namespace
+
+std::optional<Finding> judge_subscriber(std::string_view json) {
+  const Row row(json);
+  const std::string name = row.text("name"), problem = row.text("problem");
+  Finding finding{.level = Level::warn, .what = "subscriber " + name, .found = {}, .advice = {}};
+  if (!problem.empty()) {
+    finding.level = Level::fail;
+    finding.found = problem;
+    finding.advice = "name the key that encrypted it in secrets.master_key of every hub";
+  } else if (row.is("paused", "true")) {
+    const std::string reason = row.text("paused_reason");
+    finding.found = "is paused" + (reason.empty() ? "" : ": " + reason);
+    finding.advice = fmt::format("eventhubd subscribers resume '{}'", name);
+  } else if (row.find("circuit") != nullptr && !row.is("circuit", R"("closed")")) {
+    finding.found = fmt::format("its circuit is {}: its receiver fails", row.text("circuit"));
+    finding.advice = fmt::format("eventhubd subscribers test '{}' says how", name);
+  } else if (!row.text("failing_since").empty()) {
+    finding.found = "nothing but failures since " + row.text("failing_since");
+    finding.advice = fmt::format("eventhubd subscribers test '{}' says how", name);
+  } else {
+    return std::nullopt;
+  }
+  return finding;
+}
 
 Findings examine_receivers(const std::vector<store::ReceiverRow>& receivers, const Config& config) {
   const http::EgressPolicy policy(config.egress);
@@ -110,6 +142,7 @@ Findings examine_api(const Invocation& invocation, const Environment& environmen
     Session session(place, true);
     findings.push_back(answer_of(session, http::redact_url(place.url)));
     if (findings.back().level == Level::ok) findings.push_back(key_of(session));
+    if (findings.back().level == Level::ok) examine_subscribers(session, findings);
   } catch (const CallFailed& error) {
     findings.push_back({named ? Level::fail : Level::warn, "hub",
                         fmt::format("does not answer: {}", error.what()),

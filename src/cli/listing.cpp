@@ -122,6 +122,19 @@ std::string subscriber_id(Session& session, const std::string& which) {
   throw RefusedError(text);
 }
 
+std::vector<std::string> all_subscribers(Session& session) {
+  std::vector<std::string> all;
+  std::string cursor;
+  do {
+    const Target target = with_page(Target("/subscribers"), kPageMax, cursor);
+    const std::string body = session.get(target.text());
+    const Row page(body);
+    for (const Row& row : page.rows("data")) all.emplace_back(row.json());
+    cursor = page.text("next_cursor");
+  } while (!cursor.empty());
+  return all;
+}
+
 std::string path_of(std::string_view resource, const std::string& id, std::string_view action) {
   if (!parse_uuid(id)) throw UsageError(fmt::format("\"{}\" is no id", id));
   return fmt::format("{}/{}{}", resource, id, action);

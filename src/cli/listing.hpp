@@ -35,6 +35,9 @@ std::vector<std::string> cells_of(const Row& row, const std::vector<Column>& col
 // subscribers have the name.
 std::string subscriber_id(Session& session, const std::string& which);
 
+// All of them, as JSON objects.
+std::vector<std::string> all_subscribers(Session& session);
+
 // "/events/ID"; throws UsageError for what is no id.
 std::string path_of(std::string_view resource, const std::string& id, std::string_view action = "");
 

@@ -1,5 +1,5 @@
 // Options of `eventhubd subscribers create` and `update` as members of the API. Pure but for the
-// file of the secret.
+// files of secrets.
 #include "cli/subscriber_members.hpp"
 
 #include <fmt/format.h>
@@ -59,6 +59,38 @@ void add_headers(const Values& values, ObjectText& body) {
   if (!headers.empty()) body.json("headers", headers.done());
 }
 
+// `auth` of the API, from files: a password on the command line is seen by everyone.
+void add_auth(const Values& values, ObjectText& body) {
+  const auto basic = values.text("auth-basic-file"), bearer = values.text("auth-bearer-file");
+  if (!basic && !bearer) return;
+  if (basic && bearer) throw UsageError("--auth-basic-file and --auth-bearer-file: give one");
+  const std::string secret = secret_in(basic ? *basic : *bearer);
+  const auto colon = secret.find(':');
+  if (basic && colon == std::string::npos) {
+    throw UsageError(fmt::format("--auth-basic-file: \"{}\" is not USER:PASSWORD", *basic));
+  }
+  ObjectText auth;
+  auth.text("type", basic ? "basic" : "bearer");
+  if (basic) auth.text("username", secret.substr(0, colon));
+  if (basic) auth.text("password", secret.substr(colon + 1));
+  if (bearer) auth.text("token", secret);
+  body.json("auth", auth.done());
+}
+
+void add_numbers(const Values& values, ObjectText& body) {
+  for (const auto& [option, member] : {std::pair{"retry-limit", "retry_limit"},
+                                       {"timeout-ms", "timeout_ms"},
+                                       {"max-in-flight", "max_in_flight"},
+                                       {"circuit-failures", "circuit_failures"}}) {
+    if (values.has(option)) {
+      body.json(member, std::to_string(values.integer(option, 0, 1'000'000'000, 0)));
+    }
+  }
+  if (const auto rate = values.positive("rate-limit")) {
+    body.json("rate_limit", fmt::format("{}", *rate));
+  }
+}
+
 void add_further(const Values& values, ObjectText& body) {
   for (const std::string& setting : values.all("set")) {
     const auto equals = setting.find('=');
@@ -94,17 +126,12 @@ std::string subscriber_body(const Values& values, bool whole) {
   }
   add_types(values, whole, body);
   add_order(values, body);
-  for (const auto& [option, member] : {std::pair{"retry-limit", "retry_limit"},
-                                       {"timeout-ms", "timeout_ms"},
-                                       {"max-in-flight", "max_in_flight"}}) {
-    if (values.has(option)) {
-      body.json(member, std::to_string(values.integer(option, 0, 1'000'000'000, 0)));
-    }
-  }
+  add_numbers(values, body);
   if (const auto list = values.text("backoff"))
     body.json("retry_backoff_seconds", json_or_text("[" + *list + "]"));
   add_headers(values, body);
   if (const auto path = values.text("secret-file")) body.text("secret", secret_in(*path));
+  add_auth(values, body);
   add_further(values, body);
   return body.done();
 }

@@ -17,6 +17,7 @@ const std::vector<Column> kSubscriberColumns{{"name", "name"},
                                              {"ordered by", "ordering_key"},
                                              {"active", "is_active"},
                                              {"paused", "paused"},
+                                             {"circuit", "circuit"},
                                              {"id", "id"}};
 
 std::string subscriber_path(Session& session, const Values& values, std::string_view action = "") {
@@ -29,6 +30,14 @@ int print_subscriber(const Session& session, const std::string& body) {
   } else {
     print_text(fields_of(Row(body)));
   }
+  return kDone;
+}
+
+// The answer to what may have made a secret: no other one has it.
+int print_with_secret(const Session& session, const std::string& body) {
+  print_subscriber(session, body);
+  const bool made = Row(body).find("secret") != nullptr;
+  if (made && !session.json()) tell("the secret is not shown again: its receiver needs it");
   return kDone;
 }
 
@@ -47,7 +56,7 @@ int show_subscriber(Session& session, const Values& values) {
 }
 
 int create_subscriber(Session& session, const Values& values) {
-  return print_subscriber(session, session.post("/subscribers", subscriber_body(values, true)));
+  return print_with_secret(session, session.post("/subscribers", subscriber_body(values, true)));
 }
 
 int update_subscriber(Session& session, const Values& values) {
@@ -78,6 +87,18 @@ int test_subscriber(Session& session, const Values& values) {
   const std::string body = session.post(subscriber_path(session, values, "/test"));
   print_subscriber(session, body);
   return Row(body).is("delivered", "true") ? kDone : kRefused;
+}
+
+int rotate_secret(Session& session, const Values& values) {
+  ObjectText body;
+  if (const auto path = values.text("secret-file")) body.text("secret", secret_in(*path));
+  if (values.has("overlap-seconds")) {
+    const auto seconds = values.integer("overlap-seconds", 0, 1'000'000'000, 0);
+    body.json("overlap_seconds", std::to_string(seconds));
+  }
+  if (values.has("force")) body.json("force", "true");
+  return print_with_secret(
+      session, session.post(subscriber_path(session, values, "/rotate-secret"), body.done()));
 }
 
 }  // namespace eventhub::cli

@@ -10,6 +10,7 @@ import pytest
 from commands import Commands
 from hub import BINARY, clean_environment, free_port, wait_until
 from load import PATIENCE
+from sink import signature
 
 ADMIN = "an-admin-key-for-the-tests-0123456789"
 
@@ -50,6 +51,37 @@ def test_exit_codes_say_what_went_wrong(hub):
     nobody = Commands(env={"PORT": str(free_port())})
     nobody("events", "list", code=3)
     assert f"127.0.0.1:{nobody.environment['PORT']}" in nobody.errors
+
+
+@pytest.mark.slow
+def test_a_secret_is_shown_once_and_credentials_come_from_files(hub, sink, tmp_path):
+    one = hub()
+    cli = Commands(one)
+    (tmp_path / "token").write_text("a-token\n")
+    said = cli("subscribers", "create", "--name", "S", "--event-type", "a.b", "--webhook-url",
+               sink.url("/a"), "--auth-bearer-file", str(tmp_path / "token"), "--rate-limit", "20",
+               "--circuit-failures", "5")
+    secret = re.search(r"^secret +(whsec_\S+)$", said, re.M)[1]
+    assert "not shown again" in cli.errors and "a-token" not in said
+    shown = cli.json("subscribers", "show", "S")
+    assert "secret" not in shown and shown["header_names"] == ["Authorization"]
+    assert (shown["rate_limit"], shown["circuit_failures"]) == (20, 5)
+    cli("publish", "a.b", "{}")
+    delivery = sink.wait(1, "/a")[0]
+    assert delivery.headers["authorization"] == "Bearer a-token"
+    assert delivery.headers["webhook-signature"] == signature(delivery, secret)
+
+    new = cli.json("subscribers", "rotate-secret", "S", "--overlap-seconds", "0")["secret"]
+    cli("subscribers", "test", "S")
+    delivery = sink.deliveries("/a")[-1]
+    assert delivery.headers["webhook-signature"] == signature(delivery, new) and new != secret
+    cli("subscribers", "rotate-secret", "S")
+    cli("subscribers", "rotate-secret", "S", code=1)
+    assert "refused (409" in cli.errors
+    cli("subscribers", "rotate-secret", "S", "--force")
+    cli("subscribers", "update", "S", "--set", "secret=null", "--set", "auth=null")
+    shown = cli.json("subscribers", "show", "S")
+    assert shown["header_names"] == [] and not shown["has_secret"]
 
 
 def test_help_has_examples_and_a_shell_can_complete():

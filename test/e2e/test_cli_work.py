@@ -21,6 +21,9 @@ secret_env = "USERS_SECRET"
 name = "Audit"
 event_types = ["user.created", "order.>"]
 webhook_url = "{url}"
+rate_limit = 0.5
+circuit_failures = 10
+auth = {{ type = "bearer", token_env = "AUDIT_TOKEN" }}
 """
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -70,7 +73,7 @@ def test_dead_letters_are_listed_exported_retried_and_given_up(hub, sink, tmp_pa
 
 @pytest.mark.slow
 def test_apply_makes_it_so_and_then_has_nothing_to_do(hub, database, sink, tmp_path):
-    cli = Commands(hub(roles="api"), env={"USERS_SECRET": SECRET})
+    cli = Commands(hub(roles="api"), env={"USERS_SECRET": SECRET, "AUDIT_TOKEN": "a-token"})
     path = tmp_path / "subscribers.toml"
     path.write_text(FILE.format(url=sink.url("/a")))
     apply = ("subscribers", "apply", "-f", str(path))
@@ -82,6 +85,11 @@ def test_apply_makes_it_so_and_then_has_nothing_to_do(hub, database, sink, tmp_p
     assert database.value("SELECT count(*) FROM subscribers") == 1
     assert [line["action"] for line in cli.lines(*apply)] == ["create", "create"]
     assert database.value("SELECT secret FROM subscribers WHERE name = 'Users'") == SECRET
+    assert "Audit: signed with a secret that was made for it" in cli.errors
+    assert "Users: " not in cli.errors
+    assert database.rows("SELECT headers, rate_limit, circuit_failures FROM subscribers"
+                         " WHERE name = 'Audit'") == [
+        ({"Authorization": "Bearer a-token"}, 0.5, 10)]
     assert [line["action"] for line in cli.lines(*apply)] == ["unchanged", "unchanged"]
 
     path.write_text(path.read_text().replace("[1, 2.5]", "[1, 3]").replace("X-Team", "X-Group"))
@@ -98,6 +106,7 @@ def test_apply_makes_it_so_and_then_has_nothing_to_do(hub, database, sink, tmp_p
                           " WHERE name = 'Users'") == [2.0]
     del cli.environment["USERS_SECRET"]
     cli(*apply, code=2)
+    assert "Users: there is no variable USERS_SECRET" in cli.errors
 
 
 @pytest.mark.slow
@@ -168,7 +177,10 @@ def test_doctor_names_what_is_wrong_and_what_to_do(hub, database, sink):
     database.subscribe(f"http://127.0.0.1:{free_port()}/", name="Gone")
     database.subscribe("http://10.0.0.1/", name="Private")
     database.subscribe("http://nowhere.invalid/", name="Resting", is_active=False)
+    database.rows("UPDATE subscribers SET paused = true, paused_reason = '410' WHERE name = 'Good'")
     found = findings(cli, code=1)
+    assert found["subscriber Good"]["found"] == "is paused: 410"
+    assert "subscribers resume 'Good'" in found["subscriber Good"]["advice"]
     assert found["receiver of Gone"]["level"] == "fail"
     assert "EGRESS_ALLOW_CIDRS" in found["receiver of Private"]["advice"]
     assert found["receiver of Resting"]["level"] == "warn"

@@ -1,7 +1,9 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "eventhub/cli/cli.hpp"
@@ -36,7 +38,10 @@ Task<void> examine_database(store::Database& database, const Config& config, Fin
 // Looks names up and connects; sends nothing.
 Findings examine_receivers(const std::vector<store::ReceiverRow>& receivers, const Config& config);
 
-// Asks the hub whether it is ready and whether the key reads.
+// What is to be said of a subscriber, an object of GET /subscribers; nothing when all is well.
+std::optional<Finding> judge_subscriber(std::string_view json);
+
+// Asks the hub whether it is ready, whether the key reads, and for its subscribers.
 Findings examine_api(const Invocation& invocation, const Environment& environment,
                      const std::function<std::string()>& own_url);
 

@@ -12,7 +12,8 @@ using PlanKind = PlannedChange::Kind;
 
 std::vector<Wanted> read_file(std::string_view text) {
   const auto variables = [](const std::string& name) -> std::optional<std::string> {
-    return name == "AUDIT_SECRET" ? std::optional<std::string>("whsec_x") : std::nullopt;
+    return name.starts_with("AUDIT_") ? std::optional<std::string>("value of " + name)
+                                      : std::nullopt;
   };
   return read_subscriber_file(text, "subscribers.toml", variables);
 }
@@ -39,7 +40,7 @@ unset = ["timeout_ms"]
   REQUIRE(plan.size() == 1);
   CHECK(plan[0].kind == PlanKind::create);
   const Row body(plan[0].body);
-  CHECK(body.text("secret") == "whsec_x");
+  CHECK(body.text("secret") == "value of AUDIT_SECRET");
   CHECK(body.text("event_type") == ">");
   CHECK(body.members().size() == 3);
 }
@@ -88,6 +89,45 @@ TEST_CASE("secrets and header values are written again only on demand") {
   CHECK(planned(file, {kThere})[0].kind == PlanKind::unchanged);
   const auto plan = planned(file, {kThere}, {.prune = false, .write_secrets = true});
   CHECK(plan[0].members.size() == 2);
+}
+
+TEST_CASE("a secret is made for a new subscriber unless the file says that it has none") {
+  const std::string_view file = "[[subscriber]]\nname = \"Audit\"\nunset = [\"secret\"]\n";
+  CHECK(Row(planned(file, {})[0].body).is("secret", "null"));
+  CHECK(Row(planned("[[subscriber]]\nname = \"Audit\"\n", {})[0].body).find("secret") == nullptr);
+  CHECK(planned(file, {kThere})[0].kind == PlanKind::change);
+}
+
+TEST_CASE("what is secret in auth comes from variables and files") {
+  const auto plan = planned(R"(
+[[subscriber]]
+name = "Audit"
+auth = { type = "basic", username = "hub", password_env = "AUDIT_PASSWORD" }
+)",
+                            {});
+  const Row body(plan[0].body);
+  REQUIRE(body.find("auth") != nullptr);
+  const Row auth(body.find("auth")->text);
+  CHECK(auth.text("username") == "hub");
+  CHECK(auth.text("password") == "value of AUDIT_PASSWORD");
+  CHECK(auth.members().size() == 3);
+}
+
+TEST_CASE("auth is the header Authorization, which is left alone where neither is named") {
+  const std::string_view there =
+      R"({"id":"1","name":"Audit","header_names":["Authorization","X-A"],"has_secret":true})";
+  const std::string_view none = R"({"id":"1","name":"Audit","header_names":["X-A"]})";
+  const std::string head = "[[subscriber]]\nname = \"Audit\"\n";
+  const std::string auth = head + "auth = { type = \"bearer\", token_env = \"AUDIT_TOKEN\" }\n";
+  CHECK(planned(auth, {there})[0].kind == PlanKind::unchanged);
+  CHECK(planned(auth, {none})[0].members == std::vector<std::string>{"auth"});
+  CHECK(planned(head + "unset = [\"auth\"]\n", {none})[0].kind == PlanKind::unchanged);
+  CHECK(Row(planned(head + "unset = [\"auth\"]\n", {there})[0].body).is("auth", "null"));
+  CHECK(planned(head + "headers = { X-A = \"a\" }\n", {there})[0].kind == PlanKind::unchanged);
+  const std::string by_header = head + "headers = { X-A = \"a\", authorization = \"Basic x\" }\n";
+  CHECK(planned(by_header, {there})[0].kind == PlanKind::unchanged);
+  const auto plan = planned(by_header, {none});
+  CHECK(Row(plan[0].body).is("headers", R"({"X-A":"a","authorization":"Basic x"})"));
 }
 
 TEST_CASE("what the file does not have stays, and goes with prune") {

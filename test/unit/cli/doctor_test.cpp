@@ -77,5 +77,22 @@ TEST_CASE("who may not make a schema, or not use it, is told which right is miss
   CHECK(level_of(judge_server(exam, Config(), kRoom), "privileges") == FindingLevel::fail);
 }
 
+TEST_CASE("a subscriber that is held up is told with the reason") {
+  const auto judged = [](const std::string& members) {
+    return judge_subscriber(R"({"name":"Audit",)" + members + "}");
+  };
+  CHECK_FALSE(judged(R"("paused":false,"circuit":"closed","failing_since":null,"problem":null)"));
+  const auto sealed = judged(R"("paused":true,"problem":"a secret cannot be decrypted")");
+  REQUIRE(sealed);
+  CHECK(sealed->level == FindingLevel::fail);
+  CHECK(sealed->found == "a secret cannot be decrypted");
+  const auto paused = judged(R"("paused":true,"paused_reason":"410 Gone","problem":null)");
+  REQUIRE(paused);
+  CHECK(paused->level == FindingLevel::warn);
+  CHECK(paused->found == "is paused: 410 Gone");
+  CHECK(judged(R"("paused":false,"circuit":"half_open","problem":null)"));
+  CHECK(judged(R"("circuit":"closed","failing_since":"2026-01-01T00:00:00.000Z")"));
+}
+
 }  // namespace
 }  // namespace eventhub::cli

@@ -1,6 +1,9 @@
 // Options as text, and what they become in a request.
 #include "cli/values.hpp"
 
+#include <filesystem>
+#include <fstream>
+
 #include "cli/error.hpp"
 #include "cli/query.hpp"
 #include "cli/subscriber_members.hpp"
@@ -56,6 +59,8 @@ TEST_CASE("options of a new subscriber become members of the API") {
                                {"event-type", "user.*"},
                                {"ordered-by", "organization_id"},
                                {"retry-limit", "5"},
+                               {"rate-limit", "0.5"},
+                               {"circuit-failures", "10"},
                                {"backoff", "5,30"},
                                {"header", "X-Team:  users "},
                                {"header", "X-Old:"},
@@ -64,7 +69,8 @@ TEST_CASE("options of a new subscriber become members of the API") {
   CHECK(subscriber_body(values, true) ==
         R"({"name":"User \"Service\"","webhook_url":"https://api.example.com/hooks",)"
         R"("event_type":"user.*","ordering_enabled":true,"ordering_key":"organization_id",)"
-        R"("retry_limit":5,"retry_backoff_seconds":[5,30],)"
+        R"("retry_limit":5,"circuit_failures":10,"rate_limit":0.5,)"
+        R"("retry_backoff_seconds":[5,30],)"
         R"("headers":{"X-Team":"users","X-Old":null},"on_dead":"block","timeout_ms":null})");
 }
 
@@ -74,6 +80,28 @@ TEST_CASE("a change from one pattern to several takes the one away") {
   CHECK(subscriber_body(given({{"event-type", "a"}}), false) ==
         R"({"event_type":"a","event_types":null})");
   CHECK(subscriber_body(given({{"ordered-by", "none"}}), false) == R"({"ordering_enabled":false})");
+}
+
+std::string file_with(const std::string& text) {
+  const std::string path = std::filesystem::temp_directory_path() / "eventhub_cli_secret";
+  std::ofstream(path) << text;
+  return path;
+}
+
+TEST_CASE("the webhook's password or token comes from a file") {
+  const std::string basic = file_with("hub:pass:word\r\n");
+  CHECK(subscriber_body(given({{"auth-basic-file", basic.c_str()}}), true) ==
+        R"({"auth":{"type":"basic","username":"hub","password":"pass:word"}})");
+  const std::string bearer = file_with("a-token\n");
+  CHECK(subscriber_body(given({{"auth-bearer-file", bearer.c_str()}}), true) ==
+        R"({"auth":{"type":"bearer","token":"a-token"}})");
+  CHECK_THROWS_AS(subscriber_body(given({{"auth-basic-file", bearer.c_str()}}), true), UsageError);
+  CHECK_THROWS_AS(
+      subscriber_body(
+          given({{"auth-basic-file", basic.c_str()}, {"auth-bearer-file", bearer.c_str()}}), true),
+      UsageError);
+  std::filesystem::remove(bearer);
+  CHECK_THROWS_AS(subscriber_body(given({{"auth-bearer-file", bearer.c_str()}}), true), UsageError);
 }
 
 TEST_CASE("what is no header and no member is refused before anything is asked") {
