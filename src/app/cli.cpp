@@ -188,9 +188,10 @@ std::variant<CommandLine, int> parse_command_line(int argc, char** argv) {
   add_commands(app, line);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ExtrasError&) {
-    return tell_extras(app);
   } catch (const CLI::ParseError& error) {
+    // What is not known says more than what is therefore missing.
+    const bool refused = error.get_exit_code() != 0;
+    if (refused && !app.remaining(true).empty()) return tell_extras(app);
     return app.exit(error, std::cout, std::cerr) == 0 ? 0 : 2;
   }
   if (!line.completion_shell.empty()) {

@@ -9,17 +9,31 @@ namespace {
 
 using Level = cli::Finding::Level;
 
-void check_database(const Config& config, cli::Findings& findings,
-                    std::vector<store::ReceiverRow>& receivers) {
+using Receivers = std::optional<std::vector<store::ReceiverRow>>;
+
+// What is wrong does not leave the task, whose end would be logged.
+Task<void> examine(store::Database& database, const Config& config, cli::Findings& findings,
+                   Receivers& receivers, std::string& wrong) {
+  try {
+    co_await cli::examine_database(database, config, findings, receivers);
+  } catch (const std::exception& error) {
+    wrong = error.what();
+  }
+}
+
+void check_database(const Config& config, cli::Findings& findings, Receivers& receivers) {
+  std::string wrong;
   try {
     with_database(config, [&](store::Database& database, const Config& used) {
-      return cli::examine_database(database, used, findings, receivers);
+      return examine(database, used, findings, receivers, wrong);
     });
   } catch (const std::exception& error) {
-    findings.push_back({Level::fail, "database",
-                        "cannot be used at " + describe(config.database) + ": " + error.what(),
-                        "set DB_HOST, DB_NAME, DB_USER and DB_PASSWORD (or DATABASE_URL)"});
+    wrong = error.what();
   }
+  if (wrong.empty()) return;
+  const std::string place = config.embedded.enabled ? "" : " at " + describe(config.database);
+  findings.push_back({Level::fail, "database", "cannot be used" + place + ": " + wrong,
+                      "set DB_HOST, DB_NAME, DB_USER and DB_PASSWORD (or DATABASE_URL)"});
 }
 
 void append(cli::Findings& all, const cli::Findings& more) {
@@ -45,14 +59,14 @@ int run_doctor(const DoctorInput& input) {
   for (const std::string& warning : warnings) {
     findings.push_back({Level::warn, "configuration", warning, "change it where it is set"});
   }
-  std::vector<store::ReceiverRow> receivers;
+  Receivers receivers;
   check_database(config, findings, receivers);
   if (!input.invocation.has("no-api")) {
     append(findings, cli::examine_api(input.invocation, input.environment,
                                       [&] { return input.own_url(config); }));
   }
-  if (!input.invocation.has("no-receivers")) {
-    append(findings, cli::examine_receivers(receivers, config));
+  if (receivers && !input.invocation.has("no-receivers")) {
+    append(findings, cli::examine_receivers(*receivers, config));
   }
   return cli::report(findings, json);
 }

@@ -2,13 +2,12 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <map>
 
 #include "cli/apply_plan.hpp"
 #include "cli/commands.hpp"
 #include "cli/error.hpp"
+#include "cli/files.hpp"
 #include "cli/listing.hpp"
 #include "cli/table.hpp"
 #include "eventhub/core/config.hpp"
@@ -19,9 +18,8 @@ namespace {
 using ChangeKind = PlannedChange::Kind;
 
 std::vector<Wanted> wanted_by(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw UsageError(fmt::format("--file: \"{}\" cannot be read", path));
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  auto file = opened_file("file", path);
+  const std::string text = all_of(file);
   const auto variable = [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);

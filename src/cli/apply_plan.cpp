@@ -7,7 +7,7 @@
 #include <set>
 
 #include "cli/error.hpp"
-#include "cli/subscriber_members.hpp"
+#include "cli/files.hpp"
 #include "eventhub/core/subscriber_headers.hpp"
 #include "eventhub/core/toml_json.hpp"
 #include "eventhub/store/subscriber_admin.hpp"
@@ -31,7 +31,7 @@ class Lookup {
     return {};
   }
   std::string value_of(const JsonMember& member) const {
-    if (member.name.ends_with("_file")) return secret_in(shown(member.value));
+    if (member.name.ends_with("_file")) return first_line_of(shown(member.value), "secret");
     const auto value = variables_(shown(member.value));
     if (value) return *value;
     throw UsageError(fmt::format("{}: there is no variable {}", subscriber_, shown(member.value)));
@@ -57,7 +57,8 @@ class Lookup {
 
 void add_unset(const Row& row, ObjectText& out) {
   const JsonValue* unset = row.find("unset");
-  if (unset == nullptr || unset->kind != JsonKind::array) return;
+  if (unset == nullptr) return;
+  if (unset->kind != JsonKind::array) throw UsageError("unset must be a list of names");
   for (const JsonValue& item : json_items(*unset)) out.json(shown(item), "null");
 }
 
@@ -72,7 +73,7 @@ Wanted read_wanted(const Row& row, const std::string& path, const Variables& var
       out.text("secret", lookup.value_of(member));
     } else if (member.name == "auth" && member.value.kind == JsonKind::object) {
       out.json("auth", lookup.auth(member.value.text));
-    } else if (store::is_subscriber_column(member.name)) {
+    } else if (member.name == "auth" || store::is_subscriber_column(member.name)) {
       out.json(member.name, member.value.text);
     } else {
       throw UsageError(fmt::format("{}: {}: a subscriber has no \"{}\" that can be written", path,

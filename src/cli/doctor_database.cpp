@@ -139,7 +139,7 @@ Findings judge_server(const store::ServerExam& exam, const Config& config, const
 }
 
 Task<void> examine_database(store::Database& database, const Config& config, Findings& findings,
-                            std::vector<store::ReceiverRow>& receivers) {
+                            std::optional<std::vector<store::ReceiverRow>>& receivers) {
   const store::ServerExam exam = co_await store::examine_server(database);
   Findings judged = judge_server(exam, config, room_of(exam));
   findings.insert(findings.end(), judged.begin(), judged.end());

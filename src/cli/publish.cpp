@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <iostream>
 
 #include "cli/commands.hpp"
 #include "cli/error.hpp"
+#include "cli/files.hpp"
 #include "cli/progress.hpp"
 #include "eventhub/core/ids.hpp"
 
@@ -19,19 +19,9 @@ namespace {
 constexpr int kTries = 5;
 constexpr std::int64_t kRetryAfterMax = 60;
 
-std::string all_of(std::istream& input) {
-  return {std::istreambuf_iterator<char>(input), {}};
-}
-
-std::ifstream opened_file(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw UsageError(fmt::format("--file: \"{}\" cannot be read", path));
-  return file;
-}
-
 std::string payload_of(const Values& values) {
   if (const auto path = values.text("file")) {
-    auto file = opened_file(*path);
+    auto file = opened_file("file", *path);
     return all_of(file);
   }
   const auto given = values.text("payload");
@@ -144,6 +134,7 @@ int publish_lines(Session& session, const Values& values, std::istream& input) {
     }
     progress.add(why.empty() ? 1 : 0);
   }
+  if (input.bad()) throw UsageError(fmt::format("line {} cannot be read", number + 1));
   if (refused > 0) {
     tell(fmt::format("{} of {} lines were refused; the others are published", refused, number));
   }
@@ -155,7 +146,7 @@ int publish_lines(Session& session, const Values& values, std::istream& input) {
 int publish(Session& session, const Values& values) {
   if (!values.has("ndjson")) return publish_one(session, values);
   if (const auto path = values.text("file")) {
-    auto file = opened_file(*path);
+    auto file = opened_file("file", *path);
     return publish_lines(session, values, file);
   }
   return publish_lines(session, values, std::cin);

@@ -36,7 +36,8 @@ int run_command(const CommandSpec& spec, const Values& values, const Environment
   if (!warning.empty()) tell(warning);
   Session session(place, values.has("json"));
   const int code = spec.run(session, values);
-  return std::cout.flush() ? code : kRefused;
+  if (std::cout.flush()) return code;
+  throw RefusedError("standard output cannot be written; is the disk full?");
 }
 
 }  // namespace

@@ -5,10 +5,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <fstream>
 #include <iostream>
 
 #include "cli/error.hpp"
+#include "cli/files.hpp"
 #include "cli/table.hpp"
 
 namespace eventhub::cli {
@@ -17,16 +17,6 @@ namespace {
 std::string variable(const Environment& environment, const std::string& name) {
   const auto found = environment.find(name);
   return found == environment.end() ? "" : found->second;
-}
-
-std::string first_line_of(const std::string& path, std::string_view what) {
-  std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line) || line.empty()) {
-    throw UsageError(fmt::format("{}: no key can be read from \"{}\"", what, path));
-  }
-  if (line.back() == '\r') line.pop_back();
-  return line;
 }
 
 std::string hint_for(const CallAnswer& answer) {
@@ -48,7 +38,7 @@ ApiPlace api_place(const Values& values, const Environment& environment,
   place.ca_file = values.text("ca-file").value_or(variable(environment, "EVENTHUB_CA_FILE"));
   const std::string file = variable(environment, "EVENTHUB_API_KEY_FILE");
   if (const auto given = values.text("key-file")) {
-    place.key = first_line_of(*given, "--key-file");
+    place.key = first_line_of(*given, "key");
   } else if (const auto key = values.text("key")) {
     place.key = *key;
     warning =
@@ -57,7 +47,7 @@ ApiPlace api_place(const Values& values, const Environment& environment,
   } else {
     place.key = variable(environment, "EVENTHUB_API_KEY");
     if (place.key.empty() && !file.empty()) {
-      place.key = first_line_of(file, "EVENTHUB_API_KEY_FILE");
+      place.key = first_line_of(file, "key");
     }
   }
   place.timeout = Millis{values.integer("timeout", 1, 3'600, 30) * 1'000};

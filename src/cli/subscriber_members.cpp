@@ -4,9 +4,8 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-
 #include "cli/error.hpp"
+#include "cli/files.hpp"
 #include "cli/rows.hpp"
 
 namespace eventhub::cli {
@@ -64,7 +63,7 @@ void add_auth(const Values& values, ObjectText& body) {
   const auto basic = values.text("auth-basic-file"), bearer = values.text("auth-bearer-file");
   if (!basic && !bearer) return;
   if (basic && bearer) throw UsageError("--auth-basic-file and --auth-bearer-file: give one");
-  const std::string secret = secret_in(basic ? *basic : *bearer);
+  const std::string secret = first_line_of(basic ? *basic : *bearer, "secret");
   const auto colon = secret.find(':');
   if (basic && colon == std::string::npos) {
     throw UsageError(fmt::format("--auth-basic-file: \"{}\" is not USER:PASSWORD", *basic));
@@ -107,16 +106,6 @@ std::string json_or_text(const std::string& text) {
   return validate_json(text, 64) ? quoted_json(text) : text;
 }
 
-std::string secret_in(const std::string& path) {
-  std::ifstream file(path);
-  std::string secret;
-  if (!std::getline(file, secret) || secret.empty()) {
-    throw UsageError(fmt::format("no secret can be read from \"{}\"", path));
-  }
-  if (secret.back() == '\r') secret.pop_back();
-  return secret;
-}
-
 std::string subscriber_body(const Values& values, bool whole) {
   ObjectText body;
   for (const auto& [option, member] : {std::pair{"name", "name"},
@@ -127,10 +116,16 @@ std::string subscriber_body(const Values& values, bool whole) {
   add_types(values, whole, body);
   add_order(values, body);
   add_numbers(values, body);
-  if (const auto list = values.text("backoff"))
-    body.json("retry_backoff_seconds", json_or_text("[" + *list + "]"));
+  if (const auto list = values.text("backoff")) {
+    const std::string numbers = "[" + *list + "]";
+    if (validate_json(numbers, 2)) {
+      throw UsageError(fmt::format("--backoff: \"{}\" is no list of numbers: 5,30,300", *list));
+    }
+    body.json("retry_backoff_seconds", numbers);
+  }
   add_headers(values, body);
-  if (const auto path = values.text("secret-file")) body.text("secret", secret_in(*path));
+  if (const auto path = values.text("secret-file"))
+    body.text("secret", first_line_of(*path, "secret"));
   add_auth(values, body);
   add_further(values, body);
   return body.done();

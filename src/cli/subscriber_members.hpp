@@ -12,7 +12,4 @@ std::string subscriber_body(const Values& values, bool whole);
 // JSON when `text` is that, else the text as a JSON string.
 std::string json_or_text(const std::string& text);
 
-// The secret in a file. Throws UsageError.
-std::string secret_in(const std::string& path);
-
 }  // namespace eventhub::cli

@@ -3,6 +3,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/error.hpp"
+#include "cli/files.hpp"
 #include "cli/listing.hpp"
 #include "cli/subscriber_members.hpp"
 
@@ -91,7 +92,8 @@ int test_subscriber(Session& session, const Values& values) {
 
 int rotate_secret(Session& session, const Values& values) {
   ObjectText body;
-  if (const auto path = values.text("secret-file")) body.text("secret", secret_in(*path));
+  if (const auto path = values.text("secret-file"))
+    body.text("secret", first_line_of(*path, "secret"));
   if (values.has("overlap-seconds")) {
     const auto seconds = values.integer("overlap-seconds", 0, 1'000'000'000, 0);
     body.json("overlap_seconds", std::to_string(seconds));

@@ -120,13 +120,9 @@ class Tail {
 
   // What is there already: the last of it is printed, all of it is not new.
   void begin() {
-    if (!session_.json()) {
-      std::vector<std::string> heads;
-      for (const Column& column : what_.columns) heads.push_back(column.head);
-      print_text(Table::line(heads, what_.widths));
-    }
     const std::string body = page("");
     const auto rows = Row(body).rows("data");
+    if (!session_.json()) print_heads();
     std::vector<const Row*> shown;
     for (const Row& row : rows) {
       seen_.took(row);
@@ -169,6 +165,12 @@ class Tail {
     if (what_.path == "/dlq" && !seen_.since().empty()) target.add("since", seen_.since());
     if (!cursor.empty()) target.add("cursor", cursor);
     return session_.get(target.text());
+  }
+
+  void print_heads() const {
+    std::vector<std::string> heads;
+    for (const Column& column : what_.columns) heads.push_back(column.head);
+    print_text(Table::line(heads, what_.widths));
   }
 
   bool fits(const Row& row) const {

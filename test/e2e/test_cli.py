@@ -48,8 +48,14 @@ def test_exit_codes_say_what_went_wrong(hub):
     assert "there is no event with this id" in cli.errors
     cli("events", "show", "17", code=2)
     cli("events", "show", code=2)
+    cli("events", "shwo", code=2)
+    assert "not expected: shwo" in cli.errors
+    for words in (["--file", "."], ["--file", ".", "--ndjson"], ["--file", "/no/such"]):
+        cli("publish", "a", *words, code=2)
+        assert "cannot be read" in cli.errors
     nobody = Commands(env={"PORT": str(free_port())})
     nobody("events", "list", code=3)
+    assert nobody("tail", code=3) == ""
     assert f"127.0.0.1:{nobody.environment['PORT']}" in nobody.errors
 
 
@@ -133,6 +139,17 @@ def test_the_same_lines_again_make_no_second_event(hub):
     assert again == ids and len(set(ids)) == 3
     assert "line 4: is not valid JSON" in cli.errors and "line 6: refused (400" in cli.errors
     assert "2 of 6 lines were refused" in cli.errors
+
+
+@pytest.mark.slow
+def test_what_cannot_be_written_is_not_done(hub):
+    cli = Commands(hub(roles="api"))
+    for words in (["list"], ["list", "--json"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([BINARY, "events", *words], stdout=full, stderr=subprocess.PIPE,
+                                  timeout=PATIENCE, check=False,
+                                  env=clean_environment(cli.environment))
+        assert done.returncode == 1 and b"standard output" in done.stderr
 
 
 @pytest.mark.slow

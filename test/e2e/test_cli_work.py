@@ -189,6 +189,11 @@ def test_doctor_names_what_is_wrong_and_what_to_do(hub, database, sink):
 
     del cli.environment["EVENTHUB_DATABASE_ALLOW_UNSAFE_DURABILITY"]
     assert findings(cli, code=1)["fsync"]["level"] == "fail"
-    assert findings(Commands(env={"DB_HOST": "/nowhere"}), code=1)["database"]["level"] == "fail"
+    url = f"http://127.0.0.1:{cli.environment['PORT']}"
+    lost = Commands(env={"DB_HOST": "/nowhere", "EVENTHUB_URL": url})
+    found = findings(lost, code=1)
+    assert found["database"]["level"] == "fail" and found["hub"]["level"] == "ok"
+    assert "receivers" not in found and lost.errors == ""
+    assert "EVENTHUB_URL" not in lost("doctor", code=1)
     wrong = findings(Commands(env={"EVENTHUB_SERVER_BIND": "here"}), code=1)
     assert "server.bind" in wrong["configuration"]["found"]

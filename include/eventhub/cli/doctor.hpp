@@ -30,10 +30,10 @@ struct DiskRoom {
 };
 Findings judge_server(const store::ServerExam& exam, const Config& config, const DiskRoom& disk);
 
-// Server, schema, privileges. Fills `receivers` when there is a schema. pg::Error when there is no
-// server. All references outlive the task.
+// Server, schema, privileges. Fills `receivers` when they can be read. pg::Error when there is
+// no server. All references outlive the task.
 Task<void> examine_database(store::Database& database, const Config& config, Findings& findings,
-                            std::vector<store::ReceiverRow>& receivers);
+                            std::optional<std::vector<store::ReceiverRow>>& receivers);
 
 // Looks names up and connects; sends nothing.
 Findings examine_receivers(const std::vector<store::ReceiverRow>& receivers, const Config& config);

@@ -144,6 +144,7 @@ TEST_CASE("a file that is not clear is refused") {
   CHECK_THROWS_AS(read_file(audit + audit), UsageError);
   CHECK_THROWS_AS(read_file(audit + "secret_env = \"NOT_SET\"\n"), UsageError);
   CHECK_THROWS_AS(read_file("[subscriber]\nname = \"Audit\"\n"), UsageError);
+  CHECK_THROWS_AS(read_file(audit + "unset = \"timeout_ms\"\n"), UsageError);
   CHECK_THROWS_WITH(read_file(audit + "retry_limits = 3\n"),
                     "subscribers.toml: Audit: a subscriber has no \"retry_limits\" that can be "
                     "written");

@@ -110,6 +110,7 @@ TEST_CASE("what is no header and no member is refused before anything is asked")
   }
   CHECK_THROWS_AS(subscriber_body(given({{"set", "on_dead"}}), true), UsageError);
   CHECK_THROWS_AS(subscriber_body(given({{"retry-limit", "five"}}), true), UsageError);
+  CHECK_THROWS_AS(subscriber_body(given({{"backoff", "1,x"}}), true), UsageError);
 }
 
 }  // namespace
