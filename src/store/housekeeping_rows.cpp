@@ -51,6 +51,11 @@ JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_am m ON m.oid = c.relam AND m.amname = 'brin')"};
 
 // What failed at the beginning and at the end of that time, and was never delivered in between.
+// Asked for first: an UPDATE of no row, too, makes every process load its subscribers.
+const pg::Statement kFailing{"cleanup_failing", R"(
+SELECT EXISTS (SELECT FROM subscriber_health h JOIN subscribers s USING (sid)
+WHERE s.is_active AND NOT s.paused
+  AND h.last_failure - h.failing_since >= make_interval(secs => $1)))"};
 const pg::Statement kPauseFailing{"cleanup_pause_failing", R"(
 UPDATE subscribers s SET paused = true, updated_at = now(),
   paused_reason = format('nothing but failures from %s to %s',
@@ -100,6 +105,8 @@ Task<void> Housekeeping::pause_failing() {
   if (limit == Seconds{0}) co_return;
   pg::Params params;
   params.f64(static_cast<double>(limit.count()));
+  const pg::Result failing = co_await connection_->run(kFailing, params);
+  if (!failing.boolean(0, 0)) co_return;
   const pg::Result paused = co_await connection_->run(kPauseFailing, std::move(params));
   for (int row = 0; row < paused.rows(); ++row) {
     log::warn("subscriber paused", {{"sid", paused.i32(row, 0)}, {"reason", paused.text(row, 1)}});

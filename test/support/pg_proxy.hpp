@@ -99,7 +99,8 @@ class PgProxy {
   void from_client(Pair& pair) {
     const std::string bytes = read_some(pair.client);
     if (bytes.empty()) return end(pair);
-    if (mode_ != Mode::cut_request) return write_all(pair.server, bytes);
+    const bool terminate = bytes.front() == 'X';  // a connection given back just before is no call
+    if (mode_ != Mode::cut_request || terminate) return write_all(pair.server, bytes);
     mode_ = Mode::pass;
     end(pair);
   }

@@ -71,8 +71,11 @@ TEST_CASE("who fails for too long is paused once, with the reason") {
   w.db.sql("DELETE FROM subscribers WHERE name = 'off'");
   CHECK(w.db.query("SELECT s.name FROM subscriber_health h JOIN subscribers s USING (sid)") ==
         "idle");
+  const auto version = [&] { return w.db.query("SELECT version FROM subscribers_version"); };
+  const std::string before = version();
   CHECK(w.rounds(2));
   CHECK(w.paused().empty());
+  CHECK(version() == before);  // nobody loads subscribers because nothing changed
 }
 
 TEST_CASE("nobody is paused for failures when that is off") {
