@@ -72,13 +72,6 @@ class AuthReader {
 
 }  // namespace
 
-bool is_authorization(std::string_view header) {
-  return std::ranges::equal(header, kAuthorization, [](char a, char b) {
-    return std::tolower(static_cast<unsigned char>(a)) ==
-           std::tolower(static_cast<unsigned char>(b));
-  });
-}
-
 std::variant<std::string, std::vector<InputError>> read_auth(const JsonValue& value) {
   if (value.kind == JsonValue::Kind::null) return std::string();
   const auto refused = [](std::string why) {

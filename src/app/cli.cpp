@@ -1,5 +1,6 @@
 // The command line: every row of the option table is --section.name=value, and the commands have
-// options of their own. Hands a CommandLine to commands.cpp. The one file that sees CLI11.
+// options of their own. Hands a CommandLine to commands.cpp. Those that speak with a hub are added
+// by cli/arguments.cpp.
 #include "app/cli.hpp"
 
 #include <CLI/CLI.hpp>
@@ -141,15 +142,24 @@ void add_commands(CLI::App& app, CommandLine& line) {
   health->add_option("url", line.health_url, "default: http://127.0.0.1:PORT/readyz");
   add_listen(app, line.listen);
   add_keys(app, line.keys);
+  cli::add_commands(app, line.client);
+  auto* completion = app.add_subcommand("completion", "print what a shell needs to complete");
+  completion->add_option("shell", line.completion_shell, "bash, zsh or fish")
+      ->required()
+      ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+  completion->footer(
+      "Examples:\n  source <(eventhubd completion bash)\n"
+      "  eventhubd completion fish | source");
   for (auto* command : app.get_subcommands(nullptr)) command->fallthrough();
   app.require_subcommand(0, 1);
 }
 
-Command command_of(const CLI::App& app) {
+Command command_of(const CLI::App& app, const CommandLine& line) {
   if (app.got_subcommand("migrate")) return Command::migrate;
   if (app.got_subcommand("config")) return Command::config;
   if (app.got_subcommand("listen")) return Command::listen;
   if (app.got_subcommand("keys")) return Command::keys;
+  if (!line.client.path.empty()) return Command::client;
   if (app.got_subcommand("version")) return Command::version;
   if (app.got_subcommand("healthcheck")) return Command::healthcheck;
   return Command::run;
@@ -178,12 +188,17 @@ std::variant<CommandLine, int> parse_command_line(int argc, char** argv) {
   add_commands(app, line);
   try {
     app.parse(argc, argv);
-  } catch (const CLI::ExtrasError&) {
-    return tell_extras(app);
   } catch (const CLI::ParseError& error) {
+    // What is not known says more than what is therefore missing.
+    const bool refused = error.get_exit_code() != 0;
+    if (refused && !app.remaining(true).empty()) return tell_extras(app);
     return app.exit(error, std::cout, std::cerr) == 0 ? 0 : 2;
   }
-  line.command = command_of(app);
+  if (!line.completion_shell.empty()) {
+    std::cout << cli::completion_script(app, line.completion_shell) << std::flush;
+    return 0;
+  }
+  line.command = command_of(app, line);
   return line;
 }
 

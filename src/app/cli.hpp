@@ -5,10 +5,11 @@
 
 #include "app/keys.hpp"
 #include "app/listen.hpp"
+#include "eventhub/cli/cli.hpp"
 
 namespace eventhub::app {
 
-enum class Command { run, migrate, config, listen, keys, version, healthcheck };
+enum class Command { run, migrate, config, listen, keys, version, healthcheck, client };
 
 // What was asked for. `flags` are settings by option name, for load_config.
 struct CommandLine {
@@ -21,6 +22,8 @@ struct CommandLine {
   std::string health_url;
   ListenOptions listen;
   KeysOptions keys;
+  cli::Invocation client;
+  std::string completion_shell;
 };
 
 // The command line, or the exit code when it was answered already (--help, a mistake).

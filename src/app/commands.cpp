@@ -1,11 +1,12 @@
 // The commands of eventhubd. `run` goes on in app.cpp, `listen` in listen.cpp, `keys` in keys.cpp,
-// `healthcheck` in healthcheck.cpp.
+// `healthcheck` in healthcheck.cpp; what speaks with a hub in src/cli.
 #include <unistd.h>
 
 #include <iostream>
 
 #include "app/cli.hpp"
 #include "app/config_checks.hpp"
+#include "app/doctor.hpp"
 #include "app/healthcheck.hpp"
 #include "app/migrate.hpp"
 #include "eventhub/app/app.hpp"
@@ -29,13 +30,18 @@ Environment environment() {
 }
 
 // Also starts the log, so that what is wrong with the settings can be said in it.
-Config configured(const CommandLine& line) {
-  std::vector<std::string> warnings;
+Config configured(const CommandLine& line, std::vector<std::string>& warnings) {
   Environment variables = environment();
   EVENTHUB_FAULT_ARM(variables);
   Config config = load_config(line.flags, variables, line.config_file, warnings, config_checks());
   log::configure(config.log.level, config.log.format,
                  static_cast<std::size_t>(config.log.buffer_bytes_max));
+  return config;
+}
+
+Config configured(const CommandLine& line) {
+  std::vector<std::string> warnings;
+  Config config = configured(line, warnings);
   if (line.command == Command::run) {
     for (const auto& warning : warnings) log::warn("configuration", {{"warning", warning}});
   }
@@ -62,11 +68,28 @@ int migrate_command(const CommandLine& line) {
   return run_migrate(config);
 }
 
+std::string own_url(const Config& config) {
+  const std::string scheme = config.server.tls_certificate_file.empty() ? "http" : "https";
+  return scheme + "://127.0.0.1:" + std::to_string(config.server.port);
+}
+
 int healthcheck_command(const CommandLine& line) {
   if (!line.health_url.empty()) return healthcheck(line.health_url);
-  const Config config = configured(line);
-  const std::string scheme = config.server.tls_certificate_file.empty() ? "http" : "https";
-  return healthcheck(scheme + "://127.0.0.1:" + std::to_string(config.server.port) + "/readyz");
+  return healthcheck(own_url(configured(line)) + "/readyz");
+}
+
+int client_command(const CommandLine& line) {
+  log::to_standard_error();  // what is printed is for a script
+  if (line.client.path == "doctor") {
+    const Environment variables = environment();
+    return run_doctor(
+        {.configuration =
+             [&](std::vector<std::string>& warnings) { return configured(line, warnings); },
+         .own_url = own_url,
+         .invocation = line.client,
+         .environment = variables});
+  }
+  return cli::run(line.client, environment(), [&line] { return own_url(configured(line)); });
 }
 
 int listen_command(const CommandLine& line) {
@@ -95,6 +118,8 @@ int run(const CommandLine& line) {
       return listen_command(line);
     case Command::keys:
       return keys_command(line);
+    case Command::client:
+      return client_command(line);
     case Command::healthcheck:
       return healthcheck_command(line);
     case Command::version:

@@ -135,10 +135,17 @@ class Loader {
     origins_[option.name] = origin;
   }
 
+  // Those that are no settings of a hub, but of commands (src/app/cli.cpp, src/cli/session.cpp).
+  static bool is_variable_of_commands(std::string_view name) {
+    constexpr std::array names{"EVENTHUB_CONFIG",  "EVENTHUB_LISTEN_SECRET",
+                               "EVENTHUB_URL",     "EVENTHUB_API_KEY_FILE",
+                               "EVENTHUB_API_KEY", "EVENTHUB_CA_FILE"};
+    return std::find(names.begin(), names.end(), name) != names.end();
+  }
+
   // Not an error: the environment belongs to others too.
   void warn_when_unknown(const std::string& name) {
-    if (!name.starts_with("EVENTHUB_") || name == "EVENTHUB_CONFIG") return;
-    if (name == "EVENTHUB_LISTEN_SECRET") return;
+    if (!name.starts_with("EVENTHUB_") || is_variable_of_commands(name)) return;
     const auto known = [&name](const Option& option) {
       return name == option.env || (option.secret && name == option.env + "_FILE");
     };

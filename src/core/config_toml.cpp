@@ -1,4 +1,5 @@
-// Reads a TOML file into (option, value, file:line) triples; the only file that knows toml++.
+// Reads a TOML file into (option, value, file:line) triples, or any TOML into JSON; the only file
+// that knows toml++.
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
@@ -6,6 +7,7 @@
 #include <sstream>
 
 #include "core/options.hpp"
+#include "eventhub/core/toml_json.hpp"
 
 namespace eventhub {
 namespace {
@@ -85,18 +87,27 @@ struct Reader {
   }
 };
 
-}  // namespace
-
-void read_toml_file(const std::string& path, const SetValue& set) {
-  const std::string text = read_file(path);
-  toml::table table;
+toml::table parsed(std::string_view text, std::string_view path) {
   try {
-    table = toml::parse(text, path);
+    return toml::parse(text, path);
   } catch (const toml::parse_error& error) {
     throw ConfigError(
         fmt::format("{}:{}: {}", path, error.source().begin.line, error.description()));
   }
+}
+
+}  // namespace
+
+void read_toml_file(const std::string& path, const SetValue& set) {
+  const toml::table table = parsed(read_file(path), path);
   Reader{path, set}.table(table, "");
+}
+
+std::string toml_to_json(std::string_view text, std::string_view path) {
+  const toml::table table = parsed(text, path);
+  std::ostringstream out;
+  out << toml::json_formatter{table};
+  return out.str();
 }
 
 }  // namespace eventhub

@@ -1,3 +1,4 @@
+// The estimate moves only as far as a word of the server proves it wrong. Calls nothing further.
 #include "eventhub/core/server_clock.hpp"
 
 #include <algorithm>
@@ -15,7 +16,7 @@ Time ServerClock::now() const {
   return ahead_ ? Time{since_start(mono()) + *ahead_} : local_.now();
 }
 
-// It moves only as far as this word proves it wrong: a slow answer proves little.
+// A slow answer proves little.
 void ServerClock::told(Time server, Mono sent) {
   const auto least = server.time_since_epoch() - since_start(mono());
   const auto most = server.time_since_epoch() - since_start(sent);

@@ -1,5 +1,5 @@
 // Which request headers of its own a subscriber may have. Asked when a row is loaded (src/store)
-// and when one is written by the API.
+// and when one is written by the API; is_authorization also by `subscribers apply`.
 #include "eventhub/core/subscriber_headers.hpp"
 
 #include <algorithm>
@@ -52,6 +52,10 @@ std::string_view header_fault(std::string_view name, std::string_view value) {
   if (reserved(name)) return "is sent by the hub itself";
   if (!valid_value(value)) return "must be one line of text";
   return {};
+}
+
+bool is_authorization(std::string_view header) {
+  return same_ignoring_case(header, kAuthorization);
 }
 
 }  // namespace eventhub

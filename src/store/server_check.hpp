@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "eventhub/core/config.hpp"
+#include "eventhub/pg/connection.hpp"
 
 namespace eventhub::store {
 
@@ -18,6 +19,10 @@ struct ServerFacts {
   std::chrono::microseconds clock_difference{0};
   std::chrono::microseconds round_trip{0};
 };
+
+// Asks the server (server_exam.cpp). Its clock is taken to have been read in the middle of the
+// round trip.
+Task<ServerFacts> read_server_facts(pg::Connection& connection, const Clock& clock);
 
 // Something that weakens what the hub promises.
 struct Weakness {

@@ -1,4 +1,5 @@
-// Reads what server_check.cpp judges, and tells: the log, metrics, /health. Used by the hub.
+// Tells what server_check.cpp says of what server_exam.cpp reads: the log, metrics, /health. Used
+// by the hub.
 #include "eventhub/store/server_watch.hpp"
 
 #include <algorithm>
@@ -11,30 +12,6 @@ namespace eventhub::store {
 namespace {
 
 constexpr Millis kEvery{10'000};
-
-const pg::Statement kFacts{
-    "server_watch",
-    "SELECT clock_timestamp(), current_setting('fsync'), current_setting('full_page_writes'),"
-    " current_setting('synchronous_commit'),"
-    " (SELECT setting::int8 FROM pg_settings WHERE name = 'statement_timeout')"};
-
-// Its clock is taken to have been read in the middle of the round trip.
-Task<ServerFacts> read_facts(Context& context) {
-  auto connection = co_await context.database.lease();
-  const Time asked = context.clock.now();
-  const Mono begun = context.clock.mono();
-  const pg::Result row = co_await connection->run(kFacts, {});
-  ServerFacts facts;
-  facts.round_trip =
-      std::chrono::duration_cast<std::chrono::microseconds>(context.clock.mono() - begun);
-  facts.clock_difference = row.timestamp(0, 0) - (asked + facts.round_trip / 2);
-  facts.version = connection->server_version();
-  facts.fsync = row.text(0, 1);
-  facts.full_page_writes = row.text(0, 2);
-  facts.synchronous_commit = row.text(0, 3);
-  facts.statement_timeout = Millis{row.i64(0, 4)};
-  co_return facts;
-}
 
 // Once per setting, until it is well again.
 void tell(const std::vector<Weakness>& found, std::set<std::string>& told) {
@@ -65,7 +42,8 @@ void count(const std::vector<Weakness>& found, const ServerFacts& facts, Metrics
 }  // namespace
 
 Task<std::string> ServerWatch::look() {
-  const ServerFacts facts = co_await read_facts(context_);
+  auto connection = co_await context_.database.lease();
+  const ServerFacts facts = co_await read_server_facts(*connection, context_.clock);
   const DatabaseConfig& config = context_.database.config();
   const std::vector<Weakness> found = weaknesses(facts, config);
   tell(found, told_);

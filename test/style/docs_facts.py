@@ -66,6 +66,10 @@ class Facts:
             self.flags.update(re.findall(r'"(--[a-z-]+)"', text))
             self.flags.update(re.findall(r'"(--[a-z-]+),', text))
             self.commands.update(re.findall(r'add_subcommand\("(\w+)"', text))
+        if path.startswith("src/cli/command_table"):
+            names = re.findall(r'"([a-z]+(?:-[a-z]+)*)"', text)
+            self.flags.update("--" + name for name in names)
+            self.commands.update(names)
         if path.startswith("scripts/"):
             self.scripts[path] = set(re.findall(r"--[a-z][a-z-]+", text))
 

@@ -20,17 +20,18 @@ SEES = {  # layer -> layers it may include, besides itself
     "fanout": {"core", "pg", "store"},
     "cleanup": {"core", "pg", "store"},
     "dispatcher": {"core", "pg", "store", "http"},
+    "cli": {"core", "pg", "store", "http"},
 }
 SEES["app"] = set(SEES)
 
 LIBRARIES = {  # start of an include -> where it may stand
-    "boost/beast": r"src/http/",
-    "openssl/": r"src/http/",
+    "boost/beast": r"src/(http/|cli/call\.cpp)",
+    "openssl/": r"src/(http/|cli/call\.cpp)",
     "ares": r"src/http/",
     "libpq": r"src/pg/|bench/(hub_database|baseline_postgres)",
     "simdjson": r"src/core/json",
     "toml++": r"src/core/config|bench/scenarios\.cpp",
-    "CLI/": r"src/app/cli\.cpp|bench/options\.cpp",
+    "CLI/": r"src/app/cli\.cpp|src/cli/arguments\.cpp|bench/options\.cpp",
     "prometheus/": r"src/core/metrics",
     "spdlog/": r"src/core/log",
 }
@@ -44,7 +45,8 @@ BANNED = [  # (pattern, where it may stand, what to do instead)
      "one thread per process: no locks"),
     (r"\bthis_thread::sleep", None, "it stops the loop: co_await eventhub::sleep_for"),
     (r"\bsystem_clock::now\s*\(", r"src/core/time\.cpp", "time comes from Clock"),
-    (r"\bstd::(cout|cerr)\b", r"src/(app/|main\.cpp)|bench/", "output goes through eventhub::log"),
+    (r"\bstd::(cout|cerr)\b", r"src/(app/|cli/|main\.cpp)|bench/",
+     "output goes through eventhub::log"),
     (r"awaitable_operators", None, "|| loses errors and costs seconds of compile time"),
 ]
 

@@ -6,4 +6,9 @@ namespace eventhub {
 // What is wrong with a request header that a subscriber wants sent; empty when nothing is.
 std::string_view header_fault(std::string_view name, std::string_view value);
 
+// The header that the member `auth` of a subscriber is; it has this one spelling.
+inline constexpr std::string_view kAuthorization = "Authorization";
+// In any case, as header names are.
+bool is_authorization(std::string_view header);
+
 }  // namespace eventhub

@@ -28,9 +28,8 @@ TEST_CASE("the times of a retry are the server's, whatever the dispatcher's cloc
                          w.hub.metrics,     w.hub.database,    w.hub.wakeups,
                          w.hub.partitions,  w.hub.subscribers, w.hub.node};
   Running dispatcher(w.hub, make_dispatcher(context));
-  REQUIRE(run_until(w.io, [&] {
-    return w.db.query("SELECT count(*) FROM delivery_attempts") == "1";
-  }));
+  REQUIRE(
+      run_until(w.io, [&] { return w.db.query("SELECT count(*) FROM delivery_attempts") == "1"; }));
   CHECK(w.db.query("SELECT next_attempt_at - attempted_at BETWEEN interval '29 s' AND interval "
                    "'31 s' FROM delivery_attempts") == "t");
   CHECK(w.db.query("SELECT now() - attempted_at BETWEEN interval '-100 ms' AND interval '30 s' "
