@@ -9,6 +9,7 @@
 #include "eventhub/store/dead_letters.hpp"
 #include "eventhub/store/history.hpp"
 #include "eventhub/store/queries.hpp"
+#include "eventhub/store/replay.hpp"
 #include "eventhub/store/subscriber_admin.hpp"
 
 namespace eventhub::api {
@@ -46,6 +47,7 @@ struct Api {
   store::SubscriberAdmin subscribers{context, queries};
   store::History history{queries};
   store::DeadLetters dead_letters{queries};
+  store::Replay replay{context, queries};
   int tests = 0;  // webhooks that test_send.cpp has in the air
 
   std::size_t depth_max() const {
@@ -58,6 +60,9 @@ using ApiPtr = std::shared_ptr<Api>;
 store::IdempotencyKey key_of(const http::Request& request, std::string_view key,
                              const NewEvent& event);
 store::IdempotencyKey key_of(const http::Request& request, const CloudEvent& cloud);
+
+// What is wrong with the times of an event, if anything (events.cpp). `cloud`: of a CloudEvent.
+std::optional<InputError> wrong_times(const Api& api, const NewEvent& event, bool cloud);
 
 // The handlers, by resource. `request` lives until the task ends.
 Task<http::Response> post_event(ApiPtr api, const http::Request& request);   // events.cpp
@@ -82,11 +87,15 @@ Task<http::Response> pause_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> resume_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> rotate_secret(ApiPtr api, const http::Request& request);
 
+Task<http::Response> replay_events(ApiPtr api, const http::Request& request);  // replay.cpp
+
 Task<http::Response> test_subscriber(ApiPtr api, const http::Request& request);  // test_send.cpp
 
 // messages.cpp
 Task<http::Response> get_events(ApiPtr api, const http::Request& request);
 Task<http::Response> get_event(ApiPtr api, const http::Request& request);
+Task<http::Response> cancel_event(ApiPtr api, const http::Request& request);
+Task<http::Response> expunge_event(ApiPtr api, const http::Request& request);
 Task<http::Response> get_messages(ApiPtr api, const http::Request& request);
 Task<http::Response> get_message(ApiPtr api, const http::Request& request);
 Task<http::Response> retry_message(ApiPtr api, const http::Request& request);

@@ -70,7 +70,7 @@ http::Response refused(store::DeadRetry result) {
       return problem(409,
                      "the subscriber wants every message at most once; {\"force\":true} sends it");
     case store::DeadRetry::no_payload:
-      return problem(410, "the payload is past its retention");
+      return problem(410, "the payload is past its retention, or was taken away");
     default:
       return problem(409, "this dead letter is being sent again already");
   }

@@ -2,6 +2,7 @@
 // which returns when the event is committed. Answers are made by respond.cpp.
 #include "api_impl.hpp"
 #include "eventhub/core/cloud_event.hpp"
+#include "eventhub/core/event_times.hpp"
 #include "eventhub/core/fault.hpp"
 #include "eventhub/http/digest.hpp"
 #include "request_headers.hpp"
@@ -63,7 +64,18 @@ ReadEvent read_cloud_event(const http::Request& request, CloudMode mode, std::si
   return store::NewRow{std::move(cloud.event), key};
 }
 
+http::Response untimely(const InputError& fault, CloudMode mode) {
+  if (mode != CloudMode::binary) return invalid(fault);
+  return problem(400, "header ce-" + fault.pointer.substr(2) + ": " + fault.detail);
+}
+
 }  // namespace
+
+std::optional<InputError> wrong_times(const Api& api, const NewEvent& event, bool cloud) {
+  if (!event.timed()) return std::nullopt;
+  const Seconds ahead = api.context.config.ingest.deliver_after_max;
+  return eventhub::wrong_times(event, {api.context.clock.now(), ahead, cloud});
+}
 
 store::IdempotencyKey key_of(const http::Request& request, std::string_view key,
                              const NewEvent& event) {
@@ -89,6 +101,9 @@ Task<http::Response> post_event(ApiPtr api, const http::Request& request) {
                                            : read_cloud_event(request, mode, api->depth_max());
   if (auto* refusal = std::get_if<http::Response>(&read)) co_return std::move(*refusal);
   auto& row = std::get<store::NewRow>(read);
+  if (const auto fault = wrong_times(*api, row.event, mode != CloudMode::none)) {
+    co_return untimely(*fault, mode);
+  }
   EVENTHUB_FAULT_POINT("api.parsed");
   if (auto trace = traceparent(request)) row.event.traceparent = std::move(trace);
 

@@ -74,20 +74,23 @@ struct TakenBatch {
   std::vector<std::string> types;   // of each row
 };
 
-TakenBatch take_batch(const http::Request& request, const BatchTexts& items,
-                      std::size_t depth_max) {
+TakenBatch take_batch(const Api& api, const http::Request& request, const BatchTexts& items) {
   TakenBatch taken;
   taken.outcomes.assign(items.size(), store::AcceptError::unavailable);
   const std::optional<std::string> trace = traceparent(request);
   const bool cloud = cloud_mode(request) == CloudMode::batch;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    auto read = cloud ? read_cloud_item(request, items[i], depth_max)
-                      : read_item(request, items[i], depth_max);
+    auto read = cloud ? read_cloud_item(request, items[i], api.depth_max())
+                      : read_item(request, items[i], api.depth_max());
     if (auto* error = std::get_if<InputError>(&read)) {
       taken.outcomes[i] = std::move(*error);
       continue;
     }
     auto& row = std::get<store::NewRow>(read);
+    if (auto fault = wrong_times(api, row.event, cloud)) {
+      taken.outcomes[i] = std::move(*fault);
+      continue;
+    }
     if (trace) row.event.traceparent = trace;
     taken.places.push_back(i);
     taken.types.push_back(row.event.event_type);
@@ -101,7 +104,7 @@ TakenBatch take_batch(const http::Request& request, const BatchTexts& items,
 Task<http::Response> post_events(ApiPtr api, const http::Request& request) {
   const Mono begun = api->context.clock.mono();
   const BatchTexts items = read_batch(request, api->context.config.ingest.request_events_max);
-  TakenBatch taken = take_batch(request, items, api->depth_max());
+  TakenBatch taken = take_batch(*api, request, items);
   EVENTHUB_FAULT_POINT("api.parsed");
   const std::vector<store::AcceptResult> results =
       co_await api->ingest->accept_all(std::move(taken.rows));

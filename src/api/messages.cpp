@@ -71,6 +71,30 @@ Task<http::Response> get_event(ApiPtr api, const http::Request& request) {
   co_return found ? json(200, std::move(*found)) : problem(404, "there is no event with this id");
 }
 
+// Of an event that is to go out later.
+Task<http::Response> cancel_event(ApiPtr api, const http::Request& request) {
+  const Uuid id = path_id(request, "event");
+  const auto result = co_await api->history.cancel(id);
+  if (result == store::Cancelled::no_event) {
+    co_return problem(404, "there is no event with this id");
+  }
+  if (result == store::Cancelled::too_late) {
+    co_return problem(409, "this event has been sent out already; it cannot be cancelled");
+  }
+  audit(request, "event.cancel", to_string(id), "");
+  co_return no_content();
+}
+
+// For erasure: the event stays, its payload goes.
+Task<http::Response> expunge_event(ApiPtr api, const http::Request& request) {
+  const Uuid id = path_id(request, "event");
+  const bool known = co_await api->history.expunge(id);
+  if (!known) co_return problem(404, "there is no event with this id");
+  audit(request, "event.expunge", to_string(id), "");
+  api->context.wakeups.notify(store::Signal::control);
+  co_return no_content();
+}
+
 Task<http::Response> get_messages(ApiPtr api, const http::Request& request) {
   const Parameters query(request, {"limit", "cursor", "subscriber", "status", "event_type",
                                    "organization_id", "user_id", "since", "until"});

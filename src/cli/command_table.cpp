@@ -56,6 +56,9 @@ jq -c '.[]' users.json | eventhubd publish user.created --ndjson --idempotency-k
               {"org", "organization_id", ArgKind::text, "ID"},
               {"user", "user_id", ArgKind::text, "ID"},
               {"event-version", "version of the event (v1)", ArgKind::text, "VERSION"},
+              {"deliver-after", "not before: RFC 3339, or in how long (15m, 2h, 7d)", ArgKind::text,
+               "TIME"},
+              {"expires-at", "not then or later", ArgKind::text, "TIME"},
               {"idempotency-key",
                "the same key again makes no second event; a random one unless given. With --ndjson "
                "each line's key is KEY-1, KEY-2 and so on",
@@ -77,6 +80,18 @@ std::vector<CommandSpec> event_commands() {
        "eventhubd events show 0190c8a2-7c1e-7000-8000-2f5b8f0c4f11",
        {{"id", "of the event", ArgKind::position, "ID", true}},
        show_event},
+      {"events",
+       "cancel",
+       "take back events that are to go out later",
+       "eventhubd events cancel 0190c8a2-7c1e-7000-8000-2f5b8f0c4f11",
+       {{"id", "of the events", ArgKind::positions, "ID", true}},
+       cancel_event},
+      {"events",
+       "expunge",
+       "take the payloads of events away, for an erasure request",
+       "eventhubd events expunge 0190c8a2-7c1e-7000-8000-2f5b8f0c4f11",
+       {{"id", "of the events", ArgKind::positions, "ID", true}},
+       expunge_event},
   };
 }
 
@@ -149,6 +164,29 @@ std::vector<CommandSpec> dead_commands() {
   };
 }
 
+CommandSpec replay_command() {
+  return {
+      "",
+      "replay",
+      "send stored events to a subscriber once more, or for the first time",
+      "eventhubd replay 'User Service' --from 2d --dry-run\n"
+      "eventhubd replay 'User Service' --from 2026-01-31T08:00:00Z --to 1h --rate 50",
+      {
+          {"subscriber", "its name or id", ArgKind::position, "NAME|ID", true},
+          {"from", "accepted then or later: RFC 3339, or how long ago (15m, 2h, 7d)", ArgKind::text,
+           "TIME"},
+          {"to", "accepted before (now)", ArgKind::text, "TIME"},
+          {"from-seq", "instead of a time: from this event_seq on", ArgKind::text, "N"},
+          {"to-seq", "up to this event_seq", ArgKind::text, "N"},
+          {"type", "of this event type; wildcards as of a subscriber", ArgKind::text, "PATTERN"},
+          {"org", "of this organization_id", ArgKind::text, "ID"},
+          {"rate", "messages per second; at once unless given", ArgKind::text, "N"},
+          {"dry-run", "count them, send none", ArgKind::flag},
+          {"force", "also what a subscriber at most once was sent before", ArgKind::flag},
+      },
+      replay};
+}
+
 CommandSpec tail_command() {
   return {"",
           "tail",
@@ -186,8 +224,9 @@ std::vector<CommandSpec> own_commands() {
 const std::vector<CommandSpec>& command_table() {
   static const std::vector<CommandSpec> table = [] {
     std::vector<CommandSpec> all{publish_command()};
-    for (const auto& more : {subscriber_commands(), event_commands(), message_commands(),
-                             dead_commands(), std::vector{tail_command()}, own_commands()}) {
+    for (const auto& more :
+         {subscriber_commands(), event_commands(), message_commands(), dead_commands(),
+          std::vector{replay_command(), tail_command()}, own_commands()}) {
       all.insert(all.end(), more.begin(), more.end());
     }
     return all;

@@ -8,6 +8,8 @@ int publish(Session& session, const Values& values);
 
 int list_events(Session& session, const Values& values);
 int show_event(Session& session, const Values& values);
+int cancel_event(Session& session, const Values& values);
+int expunge_event(Session& session, const Values& values);
 int list_messages(Session& session, const Values& values);
 int show_message(Session& session, const Values& values);
 int retry_message(Session& session, const Values& values);
@@ -29,6 +31,8 @@ int retry_dead(Session& session, const Values& values);
 int retry_all_dead(Session& session, const Values& values);
 int discard_dead(Session& session, const Values& values);
 int export_dead(Session& session, const Values& values);
+
+int replay(Session& session, const Values& values);
 
 int tail(Session& session, const Values& values);
 

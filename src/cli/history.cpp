@@ -54,6 +54,20 @@ int show_event(Session& session, const Values& values) {
   return kDone;
 }
 
+int cancel_event(Session& session, const Values& values) {
+  return each_id(session, values, [&](const std::string& id) {
+    session.discard(path_of("/events", id));
+    return std::string(R"({"message":"cancelled"})");
+  });
+}
+
+int expunge_event(Session& session, const Values& values) {
+  return each_id(session, values, [&](const std::string& id) {
+    session.discard(path_of("/events", id, "/payload"));
+    return std::string(R"({"message":"its payload is taken away"})");
+  });
+}
+
 int list_messages(Session& session, const Values& values) {
   Target target("/messages");
   add_subscriber(session, values, target);

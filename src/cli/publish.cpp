@@ -42,6 +42,13 @@ std::string event_text(const Values& values, const std::string& payload) {
        {std::pair{"event-version", "version"}, {"org", "organization_id"}, {"user", "user_id"}}) {
     if (const auto value = values.text(option)) event.text(member, *value);
   }
+  const Time now = SystemClock{}.now();
+  for (const auto& [option, member] :
+       {std::pair{"deliver-after", "deliver_after"}, {"expires-at", "expires_at"}}) {
+    if (const auto value = values.text(option)) {
+      event.text(member, time_to_come(option, *value, now));
+    }
+  }
   event.json("payload", payload);
   return event.done();
 }

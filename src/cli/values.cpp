@@ -37,6 +37,19 @@ std::optional<Seconds> unit_of(char letter) {
   }
 }
 
+// "15m"; `meaning` is for the refusal.
+Seconds time_span(std::string_view name, std::string_view text, std::string_view meaning) {
+  const auto unit = text.empty() ? std::nullopt : unit_of(text.back());
+  const auto count =
+      unit ? whole_number<std::int64_t>(text.substr(0, text.size() - 1)) : std::nullopt;
+  if (!count || *count < 0 || *count > kAgoMax) {
+    throw UsageError(
+        fmt::format("--{}: \"{}\" is no time: 2026-01-31T12:00:00Z, or {}: 90s, 15m, 2h, 7d", name,
+                    text, meaning));
+  }
+  return *count * *unit;
+}
+
 }  // namespace
 
 std::optional<std::string> Values::text(std::string_view name) const {
@@ -79,15 +92,12 @@ std::optional<double> Values::positive(std::string_view name) const {
 
 std::string time_argument(std::string_view name, std::string_view text, Time now) {
   if (parse_time(text)) return std::string(text);
-  const auto unit = text.empty() ? std::nullopt : unit_of(text.back());
-  const auto count =
-      unit ? whole_number<std::int64_t>(text.substr(0, text.size() - 1)) : std::nullopt;
-  if (!count || *count < 0 || *count > kAgoMax) {
-    throw UsageError(fmt::format(
-        "--{}: \"{}\" is no time: 2026-01-31T12:00:00Z, or how long ago: 90s, 15m, 2h, 7d", name,
-        text));
-  }
-  return format_time(now - *count * *unit);
+  return format_time(now - time_span(name, text, "how long ago"));
+}
+
+std::string time_to_come(std::string_view name, std::string_view text, Time now) {
+  if (parse_time(text)) return std::string(text);
+  return format_time(now + time_span(name, text, "in how long"));
 }
 
 }  // namespace eventhub::cli

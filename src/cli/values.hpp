@@ -34,4 +34,7 @@ class Values {
 // Throws UsageError naming the option.
 std::string time_argument(std::string_view name, std::string_view text, Time now);
 
+// The same for what is to come: "15m" is in a quarter of an hour.
+std::string time_to_come(std::string_view name, std::string_view text, Time now);
+
 }  // namespace eventhub::cli

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "event_text.hpp"
+#include "eventhub/core/time_text.hpp"
 
 namespace eventhub {
 namespace {
@@ -48,7 +49,23 @@ constexpr std::array kMapped{
            [](NewEvent& event, const std::string& text) { event.organization_id = text; }},
     Mapped{"userid", EventText::id,
            [](NewEvent& event, const std::string& text) { event.user_id = text; }}};
+struct MappedTime {
+  std::string_view attribute;
+  std::optional<Time> NewEvent::*member;
+};
+constexpr std::array kMappedTimes{MappedTime{"deliverafter", &NewEvent::deliver_after},
+                                  MappedTime{"expiresat", &NewEvent::expires_at}};
 constexpr std::array<std::string_view, 4> kRequired{"specversion", "id", "source", "type"};
+
+std::optional<InputError> read_times(const CloudAttributes& attributes, NewEvent& event) {
+  for (const MappedTime& mapped : kMappedTimes) {
+    const std::string* text = find_attribute(attributes, mapped.attribute);
+    if (text == nullptr) continue;
+    event.*mapped.member = parse_time(*text);
+    if (!(event.*mapped.member)) return attribute_error(mapped.attribute, kTimeRule);
+  }
+  return std::nullopt;
+}
 
 // Everything but the data.
 std::optional<InputError> read_attributes(const CloudAttributes& attributes, CloudEvent& out) {
@@ -69,6 +86,7 @@ std::optional<InputError> read_attributes(const CloudAttributes& attributes, Clo
     if (!fault.empty()) return attribute_error(mapped.attribute, fault);
     mapped.keep(out.event, *text);
   }
+  if (auto error = read_times(attributes, out.event)) return error;
   const std::string* type = find_attribute(attributes, "datacontenttype");
   if (type != nullptr && !is_json_media_type(*type)) {
     return attribute_error("datacontenttype", "must be a media type of JSON");

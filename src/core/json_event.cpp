@@ -5,6 +5,7 @@
 #include <array>
 
 #include "event_text.hpp"
+#include "eventhub/core/time_text.hpp"
 #include "json_walk.hpp"
 
 namespace eventhub {
@@ -101,10 +102,8 @@ class EnvelopeReader {
     if (which == payload) return read_payload();
     const char first = walk_.peek();
     if (first == 'n' && which != event_type) return walk_.value();  // null: as if absent
-    if (which == deliver_after || which == expires_at)
-      return refused(which, "is not supported yet");
     if (first != '"') return walk_.value() && refused(which, "must be a string");
-    return read_text(which);
+    return which == deliver_after || which == expires_at ? read_time(which) : read_text(which);
   }
 
   bool read_payload() {
@@ -116,15 +115,29 @@ class EnvelopeReader {
     return true;
   }
 
-  bool read_text(Member which) {
+  bool read_string(Member which, std::string& text) {
     json::RawString raw;
     if (!walk_.string(raw)) return false;
-    std::string text;
     if (!raw.escaped) {
       text = raw.bytes;
     } else if (!json::unescape(raw.bytes, text)) {
       return refused(which, "contains half of a surrogate pair");
     }
+    return true;
+  }
+
+  bool read_time(Member which) {
+    std::string text;
+    if (!read_string(which, text)) return false;
+    const std::optional<Time> time = parse_time(text);
+    if (!time) return refused(which, kTimeRule);
+    (which == deliver_after ? event_.deliver_after : event_.expires_at) = time;
+    return true;
+  }
+
+  bool read_text(Member which) {
+    std::string text;
+    if (!read_string(which, text)) return false;
     const std::string_view fault = event_text_fault(kind_of_text(which), text);
     if (!fault.empty()) return refused(which, fault);
     keep(which, std::move(text));

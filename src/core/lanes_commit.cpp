@@ -219,8 +219,8 @@ void Lanes::Impl::keys_loaded(const LoadKeys& op, const LaneAnswer& answer) {
   share.scan_parks = share.parks;
 }
 
-// Those of a subscriber that is held, or beyond their part of memory, are left where they are: the
-// reads go round.
+// Those of a subscriber that is held, or beyond their part of memory, are left where they are, and
+// so is what follows them in a replay: the reads go round.
 void Lanes::Impl::redeliveries_loaded(const LoadRedeliveries& op, const LaneAnswer& answer) {
   polling = false;
   const bool all = answer.messages.size() < static_cast<std::size_t>(op.limit);
@@ -229,6 +229,7 @@ void Lanes::Impl::redeliveries_loaded(const LoadRedeliveries& op, const LaneAnsw
   for (const LoadedMessage& row : answer.messages) {
     if (!shards.contains(row.lane.shard) || records.contains(row.ref)) continue;
     if (redelivery_records > most || subscriber(row.ref.sid).held()) continue;
+    if (row.follows && !records.contains(MessageRef{*row.follows, row.ref.sid})) continue;
     Lane& lane = make_lane(row.lane);
     Record& record = add_record(row.ref, lane, true);
     record.attempt = row.attempt;

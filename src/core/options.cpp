@@ -182,6 +182,9 @@ void add_ingest_and_fanout(std::vector<Option>& table) {
                    "commit, beyond batch_rows_max and batch_bytes_max if need be."});
   table.push_back({"ingest.idempotency_ttl_seconds", "", in<S, &T::idempotency_ttl>, 1, kYear,
                    "How long an idempotency key is remembered, in seconds, at least."});
+  table.push_back({"ingest.deliver_after_max_seconds", "", in<S, &T::deliver_after_max>, 0,
+                   100 * kYear,
+                   "How far ahead deliver_after may be, in seconds; later is answered 400."});
   table.push_back({"ingest.json_depth_max", "", in<S, &T::json_depth_max>, 1, 1'000,
                    "Deepest nesting of a JSON body."});
   table.push_back(

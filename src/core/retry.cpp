@@ -78,7 +78,10 @@ Millis backoff(const RetryPolicy& policy, int retry, double random) {
 }  // namespace
 
 Sign sign_of(const AttemptResult& result) {
-  if (result.kind == Kind::refused || result.kind == Kind::not_started) return Sign::none;
+  if (result.kind == Kind::refused || result.kind == Kind::not_started ||
+      result.kind == Kind::expired) {
+    return Sign::none;
+  }
   if (is_retryable(result)) return Sign::failed;
   return result.status < 300 ? Sign::delivered : Sign::answered;
 }
@@ -88,6 +91,7 @@ Verdict decide(const AttemptResult& result, int attempt, const Subscriber& subsc
   if (result.kind == Kind::refused) {
     return dead(Outcome::refused, "blocked_by_policy", describe(result));
   }
+  if (result.kind == Kind::expired) return dead(Outcome::expired, "expired", describe(result));
   if (has_status(result) && result.status < 300) return Verdict{};
   if (!is_retryable(result)) return rejected(result);
   if (subscriber.guarantee == Guarantee::at_most_once) return failed_once(result);

@@ -4,6 +4,7 @@
 
 #include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
+#include "eventhub/core/time_text.hpp"
 #include "worker.hpp"
 
 namespace eventhub::dispatcher {
@@ -16,9 +17,22 @@ double random_share() {
 
 // Nothing for what never went to the network: it says nothing about the receiver.
 std::string_view status_label(const AttemptResult& result) {
-  if (result.kind == AttemptResult::Kind::refused) return {};
-  if (result.kind != AttemptResult::Kind::answered) return "network_error";
+  using Kind = AttemptResult::Kind;
+  if (result.kind == Kind::refused || result.kind == Kind::expired) return {};
+  if (result.kind != Kind::answered) return "network_error";
   return result.status >= 200 && result.status < 300 ? "success" : "http_error";
+}
+
+// What a person sends again goes out whatever the time is.
+bool is_over(const Start& start, const Event& event, Time now) {
+  return event.expires_at && *event.expires_at <= now && !start.redelivery;
+}
+
+// A message that waits for a retry ends when it expires, not when the retry is due.
+Millis wait_within(Millis wait, const Event& event, Time now) {
+  if (!event.expires_at) return wait;
+  const auto left = std::chrono::ceil<Millis>(*event.expires_at - now);
+  return std::clamp(wait, Millis{0}, std::max(left, Millis{0}));
 }
 
 }  // namespace
@@ -80,6 +94,14 @@ Worker::Sent Worker::impossible(std::string reason, std::string error) {
   return sent;
 }
 
+Worker::Sent Worker::expired(Time expires_at) {
+  Sent sent;
+  sent.result.kind = AttemptResult::Kind::expired;
+  sent.result.error = "It was not delivered by " + format_time(expires_at);
+  sent.result.sent = false;
+  return sent;
+}
+
 Task<Worker::Sent> Worker::send(Start start, EventPtr event, Time sent_at) {
   const std::shared_ptr<http::Endpoint> endpoint = endpoints_.of(start.subscriber);
   if (!endpoint->error.empty()) co_return impossible("bad_endpoint", endpoint->error);
@@ -97,13 +119,16 @@ Task<Worker::Sent> Worker::send(Start start, EventPtr event, Time sent_at) {
   co_return sent;
 }
 
-void Worker::settle(const Start& start, const Sent& sent, Time sent_at) {
+void Worker::settle(const Start& start, const Sent& sent, Time sent_at, const EventPtr& event) {
   const AttemptResult& result = sent.result;
   const Verdict verdict = decide(result, start.attempt, *start.subscriber,
                                  context_.config.webhook.retry_after_max, random_share());
   Ended ended;
   ended.outcome = verdict.outcome;
   ended.wait = verdict.wait;
+  if (event && !start.redelivery) {
+    ended.wait = wait_within(verdict.wait, *event, ownership_.clock().now());
+  }
   ended.http_status = static_cast<std::int16_t>(result.status);
   ended.duration = result.duration;
   ended.attempted_at = sent_at;
@@ -138,7 +163,11 @@ Task<void> Worker::deliver(Start start) {
   EVENTHUB_FAULT_POINT("disp.after_check_before_send");
   const Time sent_at = ownership_.clock().now();
   Sent sent;
-  if (event) {
+  if (event && event->expunged) {
+    sent = impossible("expunged", "the payload was taken away");
+  } else if (event && is_over(start, *event, sent_at)) {
+    sent = expired(*event->expires_at);
+  } else if (event) {
     sent = co_await send(start, event, sent_at);
   } else {
     sent = impossible("retention", "the event is past its retention");
@@ -150,7 +179,7 @@ Task<void> Worker::deliver(Start start) {
     co_return;
   }
   EVENTHUB_FAULT_POINT("disp.after_response_before_record");
-  settle(start, sent, sent_at);
+  settle(start, sent, sent_at, event);
   if (result.status == 410 && result.kind == AttemptResult::Kind::answered) {
     spawn(context_.executor, "pause",
           context_.subscribers.pause(start.ref.sid, "the receiver answered 410 Gone"));

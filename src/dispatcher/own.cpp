@@ -115,13 +115,14 @@ Task<void> Worker::own_session() {
   co_await leave();
 }
 
-// Somebody has given shards away or wants a dead letter again: no need to wait for the next look.
+// Somebody has given shards away, wants a dead letter again or has taken a payload away: no need to
+// wait for the next look.
 Task<void> Worker::control_loop() {
   ++loops_;
   while (!stopped_) {
     const bool woken = co_await context_.wakeups.of(store::Signal::control).wait(Millis{500});
     if (!woken) continue;
-    requests_due_ = balance_due_ = {};
+    requests_due_ = balance_due_ = heartbeat_due_ = {};
     work_.set();
   }
   --loops_;

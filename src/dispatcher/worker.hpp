@@ -90,8 +90,9 @@ class Worker final : public store::Role {
     std::string reason;
   };
   static Sent impossible(std::string reason, std::string error);
+  static Sent expired(Time expires_at);
   Task<Sent> send(Start start, EventPtr event, Time sent_at);
-  void settle(const Start& start, const Sent& sent, Time sent_at);
+  void settle(const Start& start, const Sent& sent, Time sent_at, const EventPtr& event);
 
   void observe();
 
@@ -113,6 +114,7 @@ class Worker final : public store::Role {
   Mono pump_due_{};                         // asleep until then
   std::uint32_t session_number_ = 0;
   store::NodesSeen seen_;
+  std::int64_t expunged_seen_ = 0;  // when payloads_ was cleared last
   Mono heartbeat_due_{}, balance_due_{}, requests_due_{}, observe_due_{}, tick_due_{};
   std::set<Uuid> pending_seen_;  // subscribers with a gauge
   std::set<Uuid> circuits_seen_;

@@ -2,6 +2,7 @@
 // waited out with the batch in hand, and nothing is sent meanwhile; any other one is the end of the
 // session.
 #include <algorithm>
+#include <utility>
 
 #include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
@@ -25,6 +26,7 @@ void Worker::heard(std::span<const pg::Result> results, Mono sent) {
   seen_ = ownership_.heard(results, sent);
   context_.wakeups.set_remote(store::Signal::messages, seen_.remote_dispatchers);
   if (seen_.expire_below > 0) lanes_.expire_below(seen_.expire_below);
+  if (std::exchange(expunged_seen_, seen_.expunged) != seen_.expunged) payloads_.clear();
   context_.metrics.role_success(name());
 }
 

@@ -67,7 +67,8 @@ inline const pg::Statement kDeadGet{
         kDeadShown + " AS t) u), d.payload" + kDeadFrom + kDeadKey};
 
 inline const std::string kDeadHasPayload =
-    "(d.payload IS NOT NULL OR EXISTS (SELECT FROM events e WHERE e.event_seq = d.event_seq))";
+    "(d.payload IS NOT NULL OR EXISTS (SELECT FROM events e WHERE e.event_seq = d.event_seq"
+    " AND e.payload_expunged_at IS NULL))";
 
 // Columns: the subscriber's guarantee, whether there is a payload, whether it is sent again.
 inline const pg::Statement kDeadRetry{

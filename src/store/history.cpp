@@ -69,6 +69,18 @@ Task<std::vector<ShownMessage>> messages_of(pg::Connection& connection, std::int
   co_return found;
 }
 
+// The id has a coarse index only, so the newest partition is asked first.
+Task<std::optional<pg::Result>> event_row(pg::Connection& connection, Uuid id) {
+  const pg::Result partitions = co_await connection.run(sql::kHistoryPartitions, {});
+  for (int row = 0; row < partitions.rows(); ++row) {
+    pg::Params params;
+    params.uuid(id).i64(partitions.i64(row, 0)).i64(partitions.i64(row, 1));
+    pg::Result found = co_await connection.run(sql::kHistoryEvent, std::move(params));
+    if (found.rows() > 0) co_return std::move(found);
+  }
+  co_return std::nullopt;
+}
+
 std::string joined(const std::vector<ShownMessage>& rows) {
   std::string text = "[";
   for (const ShownMessage& row : rows) text.append(text.size() > 1 ? "," : "").append(row.json);
@@ -103,24 +115,45 @@ Task<HistoryPage> History::messages(HistoryFilter filter, std::optional<MessageR
   co_return page;
 }
 
-// The id has a coarse index only, so the newest partition is asked first.
+// `filed` is asked before the events: what is moved meanwhile is found by the later look.
 Task<std::optional<std::string>> History::event(Uuid id) {
   auto connection = co_await queries_.lease();
-  const pg::Result partitions = co_await connection->run(sql::kHistoryPartitions, {});
-  for (int row = 0; row < partitions.rows(); ++row) {
-    pg::Params params;
-    params.uuid(id).i64(partitions.i64(row, 0)).i64(partitions.i64(row, 1));
-    const pg::Result found = co_await connection->run(sql::kHistoryEvent, std::move(params));
-    if (found.rows() == 0) continue;
-    std::string text(found.text(0, 1));
-    append_member(text, "payload", found.text(0, 2));
-    const std::int64_t seq = found.i64(0, 0);
-    const MessageRef all{seq + 1, 0};
-    const auto messages = co_await messages_of(*connection, seq, all, kMessagesShown);
-    append_member(text, "messages", joined(messages));
+  pg::Params params;
+  params.uuid(id);
+  const pg::Result filed = co_await connection->run(sql::kHistoryFiled, std::move(params));
+  if (filed.rows() > 0) {
+    std::string text(filed.text(0, 0));
+    append_member(text, "payload", filed.text(0, 1));
+    append_member(text, "messages", "[]");
     co_return text;
   }
-  co_return std::nullopt;
+  const auto found = co_await event_row(*connection, id);
+  if (!found) co_return std::nullopt;
+  std::string text(found->text(0, 1));
+  append_member(text, "payload", found->text(0, 2));
+  const std::int64_t seq = found->i64(0, 0);
+  const MessageRef all{seq + 1, 0};
+  const auto messages = co_await messages_of(*connection, seq, all, kMessagesShown);
+  append_member(text, "messages", joined(messages));
+  co_return text;
+}
+
+Task<Cancelled> History::cancel(Uuid id) {
+  auto connection = co_await queries_.lease();
+  pg::Params params;
+  params.uuid(id);
+  const pg::Result gone = co_await connection->run(sql::kCancelFiled, std::move(params));
+  if (gone.rows() > 0) co_return Cancelled::done;
+  const auto found = co_await event_row(*connection, id);
+  co_return found ? Cancelled::too_late : Cancelled::no_event;
+}
+
+Task<bool> History::expunge(Uuid id) {
+  auto connection = co_await queries_.lease();
+  pg::Params params;
+  params.uuid(id);
+  const pg::Result found = co_await connection->run(sql::kExpunge, std::move(params));
+  co_return found.boolean(0, 0);
 }
 
 Task<std::optional<std::string>> History::message(Uuid id) {

@@ -25,36 +25,36 @@ struct Range {
   std::int64_t after = 0, upto = 0;
 };
 
-// The last event_seq up to which every event was accepted before `time`: times grow with the
-// number.
-Task<std::int64_t> before_time(pg::Connection& connection, Range range, Time time) {
-  while (range.after < range.upto) {
-    const std::int64_t middle = range.after + (range.upto - range.after + 1) / 2;
-    pg::Params params;
-    params.i64(middle).i64(range.upto);
-    const pg::Result found = co_await connection.run(kAcceptedFrom, std::move(params));
-    const bool later = found.rows() == 0 || found.timestamp(0, 1) >= time;
-    if (later) {
-      range.upto = middle - 1;
-    } else {
-      range.after = found.i64(0, 0);
-    }
-  }
-  co_return range.after;
-}
-
 Task<Range> range_of(pg::Connection& connection, const HistoryFilter& filter,
                      std::optional<MessageRef> before) {
   const pg::Result bounds = co_await connection.run(kBounds, {});
   Range range{bounds.i64(0, 1) - 1, bounds.i64(0, 0)};
   if (before) range.upto = std::min(range.upto, before->event_seq);
-  const Range whole = range;
-  if (filter.until) range.upto = co_await before_time(connection, whole, *filter.until);
-  if (filter.since) range.after = co_await before_time(connection, whole, *filter.since);
+  const auto [after, upto] = range;
+  if (filter.until) range.upto = co_await accepted_before(connection, after, upto, *filter.until);
+  if (filter.since) range.after = co_await accepted_before(connection, after, upto, *filter.since);
   co_return range;
 }
 
 }  // namespace
+
+// Times grow with the number.
+Task<std::int64_t> accepted_before(pg::Connection& connection, std::int64_t after,
+                                   std::int64_t upto, Time time) {
+  while (after < upto) {
+    const std::int64_t middle = after + (upto - after + 1) / 2;
+    pg::Params params;
+    params.i64(middle).i64(upto);
+    const pg::Result found = co_await connection.run(kAcceptedFrom, std::move(params));
+    const bool later = found.rows() == 0 || found.timestamp(0, 1) >= time;
+    if (later) {
+      upto = middle - 1;
+    } else {
+      after = found.i64(0, 0);
+    }
+  }
+  co_return after;
+}
 
 pg::Params history_params(std::int64_t after, std::int64_t upto, MessageRef before, int limit,
                           const HistoryFilter& filter, bool of_messages) {

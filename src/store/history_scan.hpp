@@ -19,6 +19,11 @@ struct HistoryQuery {
 pg::Params history_params(std::int64_t after, std::int64_t upto, MessageRef before, int limit,
                           const HistoryFilter& filter, bool of_messages);
 
+// The last event_seq of (after, upto] up to which every event was accepted before `time`; `after`
+// when there is none.
+Task<std::int64_t> accepted_before(pg::Connection& connection, std::int64_t after,
+                                   std::int64_t upto, Time time);
+
 // Reads windows from `before` down until the page is full, the rows end, or enough was looked at.
 Task<HistoryPage> scan_history(pg::Connection& connection, HistoryQuery query, HistoryFilter filter,
                                std::optional<MessageRef> before, int limit, bool of_messages);

@@ -18,7 +18,7 @@ inline const std::string kHistoryOfEvent =
 
 inline const std::string kHistoryEventMembers =
     "e.id, e.event_seq, e.event_type, e.version, e.organization_id, e.user_id, e.traceparent, " +
-    api_time("e.created_at") + " AS accepted_at";
+    api_time("e.created_at") + " AS accepted_at, " + api_time("e.expires_at") + " AS expires_at";
 
 inline const pg::Statement kHistoryEvents{
     "history_events",
@@ -34,18 +34,22 @@ inline const std::string kHistoryStates =
     "  WHERE d.event_seq > $1 AND d.event_seq <= $2"
     "  ORDER BY d.event_seq, d.sid, (d.outcome NOT IN (2, 4)) DESC, d.attempt DESC,"
     "   (d.outcome <> 4) DESC) a ON a.event_seq = m.event_seq AND a.sid = m.sid"
-    " LEFT JOIN (SELECT DISTINCT event_seq, sid FROM redelivery_attempts"
-    "  WHERE outcome = 1 AND event_seq > $1 AND event_seq <= $2) x"
+    " LEFT JOIN (SELECT event_seq, sid, bool_or(outcome = 1) AS delivered,"
+    "   (array_agg(outcome ORDER BY attempted_at DESC, (outcome <> 4) DESC))[1]"
+    "    AS outcome, max(attempt) AS attempt"
+    "  FROM redelivery_attempts WHERE event_seq > $1 AND event_seq <= $2 GROUP BY 1, 2) x"
     "  ON x.event_seq = m.event_seq AND x.sid = m.sid"
     " LEFT JOIN parked p ON p.event_seq = m.event_seq AND p.sid = m.sid"
     " LEFT JOIN redeliveries r ON r.event_seq = m.event_seq AND r.sid = m.sid"
     " LEFT JOIN subscribers s ON s.sid = m.sid"
     " CROSS JOIN LATERAL (SELECT"
     "  CASE WHEN r.event_seq IS NOT NULL THEN 'pending'"
-    "   WHEN a.outcome = 1 OR x.event_seq IS NOT NULL THEN 'delivered'"
-    "   WHEN a.outcome = 7 THEN 'cancelled' WHEN a.outcome IN (3, 5, 6, 8) THEN 'dead'"
+    "   WHEN a.outcome = 1 OR x.delivered THEN 'delivered'"
+    "   WHEN coalesce(a.outcome, x.outcome) = 7 THEN 'cancelled'"
+    "   WHEN coalesce(a.outcome, x.outcome) IN (3, 5, 6, 8) THEN 'dead'"
     "   WHEN p.event_seq IS NOT NULL OR a.outcome = 2 THEN 'waiting' ELSE 'pending' END AS state,"
-    "  CASE WHEN a.outcome IN (1, 3, 5, 6, 7, 8) AND r.event_seq IS NULL THEN NULL"
+    "  CASE WHEN coalesce(a.outcome, x.outcome) IN (1, 3, 5, 6, 7, 8) AND r.event_seq IS NULL"
+    "    THEN NULL"
     "   WHEN NOT s.is_active THEN 'inactive' WHEN s.paused THEN 'paused'"
     "   WHEN p.event_seq IS NOT NULL THEN wait_reason_name(p.reason)"
     "   WHEN a.outcome = 2 THEN 'retry' END AS reason) q";
@@ -55,7 +59,8 @@ inline const pg::Statement kHistoryMessages{
     "SELECT m.event_seq, m.sid, e.id, (SELECT row_to_json(o)::text FROM (SELECT"
     " e.id AS event_id, m.event_seq, e.event_type, e.organization_id, e.user_id,"
     " s.id AS subscriber_id, s.name AS subscriber, q.state AS status, q.reason,"
-    " coalesce(a.attempt, 0) AS attempts, outcome_name(a.outcome) AS last_outcome,"
+    " coalesce(a.attempt, x.attempt, 0) AS attempts,"
+    " outcome_name(coalesce(a.outcome, x.outcome)) AS last_outcome,"
     " a.http_status AS last_status, a.error AS last_error, " +
         api_time("a.attempted_at") + " AS last_attempt_at, " +
         api_time("CASE WHEN q.state IN ('pending', 'waiting') THEN coalesce(r.due_at, p.due_at,"
@@ -90,10 +95,28 @@ inline const pg::Statement kHistoryPartitions{
 
 inline const pg::Statement kHistoryEvent{
     "history_event",
-    "SELECT e.event_seq, (SELECT row_to_json(o)::text FROM (SELECT " + kHistoryEventMembers +
+    "SELECT e.event_seq, (SELECT row_to_json(o)::text FROM (SELECT " + kHistoryEventMembers + ", " +
+        api_time("e.payload_expunged_at") +
+        " AS payload_expunged_at"
         ", e.event_seq <= (SELECT greatest(cursor, (SELECT max(event_seq) FROM messages)) FROM"
-        " sequencer) AS fanned_out) o), e.payload"
+        " sequencer) AS fanned_out, 'accepted' AS state, NULL::text AS deliver_after) o), e.payload"
         " FROM events e WHERE e.id = $1 AND e.event_seq >= $2 AND e.event_seq < $3 LIMIT 1"};
+
+// An event that is to go out later.
+inline const pg::Statement kHistoryFiled{
+    "history_filed",
+    "SELECT (SELECT row_to_json(r)::text FROM (SELECT o.event_id AS id, NULL::int8 AS event_seq,"
+    " o.event_type, o.version, o.organization_id, o.user_id, o.traceparent, " +
+        api_time("o.created_at") + " AS accepted_at, " + api_time("o.expires_at") +
+        " AS expires_at, " + api_time("o.payload_expunged_at") +
+        " AS payload_expunged_at, false AS fanned_out, 'scheduled' AS state, " +
+        api_time("o.due_at") +
+        " AS deliver_after) r), o.payload FROM outbox o WHERE o.event_id = $1 AND o.id < 0"};
+
+inline const pg::Statement kCancelFiled{
+    "cancel_filed", "DELETE FROM outbox WHERE event_id = $1 AND id < 0 RETURNING id"};
+
+inline const pg::Statement kExpunge{"expunge_payload", "SELECT expunge_payload($1)"};
 
 inline const pg::Statement kHistoryEventId{"history_event_id",
                                            "SELECT id FROM events WHERE event_seq = $1"};

@@ -142,7 +142,7 @@ Task<bool> Ingest::Impl::make_room(std::size_t rows) {
 
 void Ingest::Impl::committed(std::size_t rows, std::int64_t last_seq) {
   context.metrics.batch("ingest", rows);
-  if (last_seq == 0) return;  // replays only
+  if (last_seq == 0) return;  // replays, and events for later
   context.wakeups.notify(Signal::events);
   context.partitions.saw(last_seq);
 }

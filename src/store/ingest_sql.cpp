@@ -1,7 +1,6 @@
 // The statements of Ingest, their parameters and their answers. Called by ingest_commit.cpp.
 #include "ingest_sql.hpp"
 
-#include <algorithm>
 #include <unordered_map>
 
 #include "eventhub/core/fault.hpp"
@@ -16,7 +15,7 @@ namespace {
 
 const pg::Statement kLockOrder{"ingest_lock", "SELECT pg_advisory_xact_lock($1, $2)"};
 
-// Both INSERTs answer alike: a row for each key that was there before, then one with the last
+// All INSERTs answer alike: a row for each key that was there before, then one with the last
 // event_seq.
 const pg::Statement kInsert{"ingest_insert", R"(
 WITH written AS (
@@ -47,6 +46,37 @@ WITH old AS MATERIALIZED (
 SELECT k, fingerprint, event_id, NULL::bigint FROM old
 UNION ALL SELECT NULL, NULL, NULL, max(event_seq) FROM written)"};
 
+// As above for a batch with a time in it: what is to go out later goes to `outbox`.
+const pg::Statement kInsertTimed{"ingest_insert_timed", R"(
+WITH old AS MATERIALIZED (
+  SELECT k, fingerprint, event_id FROM idempotency_keys WHERE k = ANY($8::uuid[])
+), given AS MATERIALIZED (
+  SELECT n.*, coalesce(n.due_at > now(), false) AS later
+  FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+              $8::uuid[], $9::uuid[], $10::timestamptz[], $11::timestamptz[]) WITH ORDINALITY
+    AS n(id, event_type, version, organization_id, user_id, traceparent, payload, k, fingerprint,
+         due_at, expires_at, place)
+  WHERE n.k IS NULL OR n.k NOT IN (SELECT old.k FROM old)
+), remembered AS (
+  INSERT INTO idempotency_keys (k, fingerprint, event_id)
+  SELECT k, fingerprint, id FROM given WHERE k IS NOT NULL
+), filed AS (
+  INSERT INTO outbox (id, event_id, event_type, version, organization_id, user_id, traceparent,
+                      payload, due_at, expires_at, posted)
+  OVERRIDING SYSTEM VALUE
+  SELECT nextval('outbox_filed_id'), g.* FROM (
+    SELECT id, event_type, version, organization_id, user_id, traceparent, payload, due_at,
+           expires_at, true
+    FROM given WHERE later ORDER BY place) g
+), written AS (
+  INSERT INTO events (id, event_type, version, organization_id, user_id, traceparent, payload,
+                      expires_at)
+  SELECT id, event_type, version, organization_id, user_id, traceparent, payload, expires_at
+  FROM given WHERE NOT later ORDER BY place
+  RETURNING event_seq)
+SELECT k, fingerprint, event_id, NULL::bigint FROM old
+UNION ALL SELECT NULL, NULL, NULL, max(event_seq) FROM written)"};
+
 template <class T, class Get>
 std::vector<T> column(std::span<const WaitingPtr> rows, Get get) {
   std::vector<T> values;
@@ -58,8 +88,26 @@ std::vector<T> column(std::span<const WaitingPtr> rows, Get get) {
 using Text = std::string_view;
 using MaybeText = std::optional<std::string_view>;
 using MaybeUuid = std::optional<Uuid>;
+using MaybeTime = std::optional<Time>;
 
-pg::Params insert_params(std::span<const WaitingPtr> rows, bool keyed) {
+// What an INSERT has to know of the batch.
+enum class InsertKind { plain, keyed, timed };
+
+InsertKind insert_kind(std::span<const WaitingPtr> rows) {
+  InsertKind kind = InsertKind::plain;
+  for (const auto& row : rows) {
+    if (row->event.timed()) return InsertKind::timed;
+    if (row->key) kind = InsertKind::keyed;
+  }
+  return kind;
+}
+
+const pg::Statement& insert_of(InsertKind kind) {
+  if (kind == InsertKind::timed) return kInsertTimed;
+  return kind == InsertKind::keyed ? kInsertKeyed : kInsert;
+}
+
+pg::Params insert_params(std::span<const WaitingPtr> rows, InsertKind kind) {
   pg::Params params;
   params.uuids(std::span<const Uuid>(column<Uuid>(rows, [](auto& w) { return w.id; })));
   params.texts(
@@ -74,25 +122,29 @@ pg::Params insert_params(std::span<const WaitingPtr> rows, bool keyed) {
       column<MaybeText>(rows, [](auto& w) { return MaybeText(w.event.traceparent); })));
   params.texts(
       std::span<const Text>(column<Text>(rows, [](auto& w) { return Text(w.event.payload); })));
-  if (!keyed) return params;
+  if (kind == InsertKind::plain) return params;
   params.uuids(std::span<const MaybeUuid>(column<MaybeUuid>(
       rows, [](auto& w) { return w.key ? MaybeUuid(w.key->key) : std::nullopt; })));
   params.uuids(std::span<const MaybeUuid>(column<MaybeUuid>(
       rows, [](auto& w) { return w.key ? MaybeUuid(w.key->fingerprint) : std::nullopt; })));
+  if (kind == InsertKind::keyed) return params;
+  params.timestamps(std::span<const MaybeTime>(
+      column<MaybeTime>(rows, [](auto& w) { return w.event.deliver_after; })));
+  params.timestamps(std::span<const MaybeTime>(
+      column<MaybeTime>(rows, [](auto& w) { return w.event.expires_at; })));
   return params;
 }
 
 }  // namespace
 
 std::vector<pg::Call> insert_calls(std::span<const WaitingPtr> rows, std::int32_t lock_space) {
-  const bool keyed =
-      std::any_of(rows.begin(), rows.end(), [](auto& row) { return row->key.has_value(); });
+  const InsertKind kind = insert_kind(rows);
   pg::Params lock;
   lock.i32(lock_space).i32(static_cast<std::int32_t>(Lock::ordering));
   std::vector<pg::Call> calls;
   calls.reserve(2);
   if (!EVENTHUB_MUTANT("id_cursor")) calls.push_back({&kLockOrder, std::move(lock)});
-  calls.push_back({keyed ? &kInsertKeyed : &kInsert, insert_params(rows, keyed)});
+  calls.push_back({&insert_of(kind), insert_params(rows, kind)});
   return calls;
 }
 

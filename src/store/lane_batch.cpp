@@ -217,6 +217,9 @@ std::vector<LaneAnswer> LaneBatch::answers(const std::vector<pg::Result>& result
                                    rows.i16(i, 4),
                                    rows.boolean(i, 5),
                                    rows.timestamp(i, 6)});
+        if (std::holds_alternative<LoadRedeliveries>(ops_[read.op])) {
+          answer.messages.back().follows = rows.optional_i64(i, 7);
+        }
       }
     }
   }

@@ -62,7 +62,8 @@ inline const pg::Statement kDead{
     "INSERT INTO dead_letter_queue AS q (event_seq, sid, shard, khash, message_id, outcome, reason,"
     " last_status, last_error, attempts, event_id, event_type, version, organization_id, user_id,"
     " payload, accepted_at, subscriber_snapshot)"
-    " SELECT u.*, e.id, e.event_type, e.version, e.organization_id, e.user_id, e.payload,"
+    " SELECT u.*, e.id, e.event_type, e.version, e.organization_id, e.user_id,"
+    "  CASE WHEN e.payload_expunged_at IS NULL THEN e.payload END,"
     "  e.created_at, (SELECT to_jsonb(r) - 'secret' - 'previous_secret' - 'headers'"
     "   FROM subscribers r WHERE r.sid = u.i)"
     " FROM unnest($1::int8[], $2::int4[], $3::int2[], $4::int8[], $5::uuid[], $6::int2[],"
@@ -117,8 +118,11 @@ inline const pg::Statement kLoadFirstKeys{"load_first_parked_keys", load_keys("I
 // in memory it would hold its key up.
 inline const pg::Statement kLoadRedeliveries{
     "load_redeliveries",
-    "SELECT event_seq, sid, shard, khash, attempt, started, due_at FROM redeliveries"
-    " WHERE (event_seq, sid) > ($1, $2) AND shard = ANY($3)"
+    "SELECT event_seq, sid, shard, khash, attempt, started, due_at,"
+    " CASE WHEN in_order AND khash IS NOT NULL THEN (SELECT b.event_seq FROM redeliveries b"
+    "  WHERE b.sid = r.sid AND b.khash = r.khash AND b.in_order AND b.event_seq < r.event_seq"
+    "  ORDER BY b.event_seq DESC LIMIT 1) END"
+    " FROM redeliveries r WHERE (event_seq, sid) > ($1, $2) AND shard = ANY($3)"
     "  AND (attempt > 0 OR started OR due_at <= now()) ORDER BY event_seq, sid LIMIT $4"};
 
 // A discard waits for a redelivery that is under way.

@@ -26,7 +26,8 @@ const pg::Statement kNodes{
     "live_nodes",
     "SELECT count(*) FILTER (WHERE 'dispatcher' = ANY(n.roles)), "
     " (SELECT expire_below FROM sequencer), (SELECT version FROM subscribers_version),"
-    " EXISTS (SELECT FROM subscriber_health), clock_timestamp()"
+    " EXISTS (SELECT FROM subscriber_health), clock_timestamp(),"
+    " (SELECT expunged FROM subscribers_version)"
     " FROM nodes n WHERE n.node <> $1 AND n.heartbeat > clock_timestamp() - interval '5 s'"
     " AND EXISTS (SELECT 1 FROM pg_stat_get_activity(n.pid) a"
     "  WHERE a.backend_start = n.backend_start)"};
@@ -135,6 +136,7 @@ NodesSeen Ownership::heard(std::span<const pg::Result> results, Mono sent) {
   seen.subscribers_version = results[1].i64(0, 2);
   seen.unhealthy = results[1].boolean(0, 3);
   clock_.told(results[1].timestamp(0, 4), sent);
+  seen.expunged = results[1].i64(0, 5);
   return seen;
 }
 

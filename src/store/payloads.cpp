@@ -12,7 +12,7 @@ constexpr std::int64_t kBatchMax = 128;  // rows of a read: as cheap per row as 
 
 std::string select_text(const std::string& suffix) {
   return "SELECT event_seq, id, created_at, event_type, version, organization_id, user_id,"
-         " traceparent, payload FROM events" +
+         " traceparent, payload, expires_at, payload_expunged_at IS NOT NULL FROM events" +
          suffix + " WHERE event_seq = ANY($1)";
 }
 
@@ -20,7 +20,8 @@ const pg::Statement kDeadPayloads{
     "dead_letter_payloads",
     "SELECT DISTINCT ON (event_seq) event_seq, event_id, coalesce(accepted_at, failed_at), "
     "event_type,"
-    " version, organization_id, user_id, NULL::text, payload FROM dead_letter_queue"
+    " version, organization_id, user_id, NULL::text, payload, NULL::timestamptz, false FROM "
+    "dead_letter_queue"
     " WHERE event_seq = ANY($1) AND payload IS NOT NULL AND event_id IS NOT NULL"};
 
 std::int64_t cost(const Event& event) {
@@ -47,6 +48,8 @@ EventPtr Payloads::read_event(const pg::Result& rows, int row) {
   event->user_id = rows.optional_text(row, 6);
   event->traceparent = rows.optional_text(row, 7);
   event->payload = rows.text(row, 8);
+  if (!rows.is_null(row, 9)) event->expires_at = rows.timestamp(row, 9);
+  event->expunged = rows.boolean(row, 10);
   event->in_use = in_use_;
   event->bytes = cost(*event);
   *in_use_ += event->bytes;

@@ -1,5 +1,6 @@
 """/openapi.json is what the hub does: its paths are the routes of src/api/routes.cpp, and every
 answer of a walk over all of them is one that it describes."""
+import datetime
 import json
 import os
 import re
@@ -159,6 +160,12 @@ def walk_messages(ask, sink):
     ask("POST", "/events/batch", 400, event)
     ask("POST", "/events/batch", 413, [event] * 1001)
     ask("GET", "/events/{id}", 404)
+    later = ask("POST", "/events", 202, {**event, "deliver_after": ahead(3600)})["event_id"]
+    ask("POST", "/events", 400, {**event, "deliver_after": "tomorrow"})
+    ask("GET", "/events/{id}", 200, id=later)
+    ask("DELETE", "/events/{id}", 204, id=later)
+    ask("DELETE", "/events/{id}", 404, id=later)
+    ask("DELETE", "/events/{id}", 409, id=first)
     ask("GET", "/messages/{id}", 404)
     ask("POST", "/messages/{id}/retry", 404)
     wait_until(lambda: ask("GET", "/messages", 200, query="?status=dead")["data"], PATIENCE)
@@ -167,10 +174,29 @@ def walk_messages(ask, sink):
     ask("GET", "/events", 200)
     ask("GET", "/events/{id}", 200, id=first)
     ask("GET", "/messages/{id}", 200, id=message["id"])
+    walk_replay(ask)
+    gone = ask("POST", "/events", 202, {**event, "event_type": "gone", "expires_at": ahead(60)})
+    ask("DELETE", "/events/{id}/payload", 204, id=gone["event_id"])
+    ask("DELETE", "/events/{id}/payload", 404)
+    ask("GET", "/events/{id}", 200, id=gone["event_id"])
     sink.on("/a", 503)
     ask("POST", "/messages/{id}/retry", 202, id=message["id"])
     ask("POST", "/messages/{id}/retry", 409, id=message["id"])
     ask("POST", "/messages/{id}/retry", 422, {"x": 1}, id=message["id"])
+
+
+def walk_replay(ask):
+    mine = ask("GET", "/subscribers", 200, query="?name=a")["data"][0]["id"]
+    asked = {"from_seq": 0, "event_type": "nothing", "dry_run": True}
+    ask("POST", "/subscribers/{id}/replay", 200, asked, id=mine)
+    ask("POST", "/subscribers/{id}/replay", 202, {**asked, "dry_run": False, "rate": 5}, id=mine)
+    ask("POST", "/subscribers/{id}/replay", 422, {"dry_run": True}, id=mine)
+    ask("POST", "/subscribers/{id}/replay", 404, asked)
+
+
+def ahead(seconds):
+    return (datetime.datetime.now(datetime.timezone.utc)
+            + datetime.timedelta(seconds=seconds)).isoformat()
 
 
 def walk_dead_letters(ask, database):

@@ -53,7 +53,8 @@ bool good_member(const Member& member) {
   if (member.kind == 'n') return true;
   if (name == "version") return good_version(member);
   if (name == "organization_id" || name == "user_id") return good_id(member);
-  return name != "deliver_after" && name != "expires_at";
+  const bool time = name == "deliver_after" || name == "expires_at";
+  return !time || (member.kind == 's' && parse_time(member.text).has_value());
 }
 
 using Members = std::map<std::string, Member>;

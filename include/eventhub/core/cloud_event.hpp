@@ -12,7 +12,8 @@ namespace eventhub {
 
 // An event that came as a CloudEvent 1.0. `source` and `id` together are its idempotency key. The
 // type is the event's type, JSON data its payload, byte for byte; the extensions organizationid,
-// userid, eventversion and traceparent are its other members. Further attributes are not kept.
+// userid, eventversion, deliverafter, expiresat and traceparent are its other members. Further
+// attributes are not kept.
 struct CloudEvent {
   NewEvent event;
   std::string source, id;

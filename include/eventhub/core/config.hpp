@@ -66,6 +66,7 @@ struct IngestConfig {
   int request_events_max = 1'000;  // of POST /events/batch
   Seconds idempotency_ttl{86'400};
   int json_depth_max = 64;
+  Seconds deliver_after_max{31'536'000};
 };
 
 struct FanoutConfig {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "eventhub/core/ids.hpp"
+#include "eventhub/core/time.hpp"
 
 namespace eventhub {
 
@@ -16,6 +17,9 @@ struct NewEvent {
   std::optional<std::string> user_id;
   std::string payload;
   std::optional<std::string> traceparent;
+  std::optional<Time> deliver_after;  // fanned out then and not before
+  std::optional<Time> expires_at;     // no attempt then or later
+  bool timed() const { return deliver_after || expires_at; }
 };
 
 // A committed event as the dispatcher sends it.
@@ -29,6 +33,8 @@ struct Event {
   std::optional<std::string> user_id;
   std::optional<std::string> traceparent;
   std::string payload;
+  std::optional<Time> expires_at;
+  bool expunged = false;  // its payload was taken away: it is not to be sent
 };
 using EventPtr = std::shared_ptr<const Event>;
 

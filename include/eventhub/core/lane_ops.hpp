@@ -94,6 +94,9 @@ struct LoadedMessage {
   std::int16_t attempt = 0;
   bool started = false;
   Time due_at;
+  // Of a replay with a key: the event_seq before it in the key's part of it. It waits until that
+  // one was taken.
+  std::optional<std::int64_t> follows{};
 };
 
 struct LaneAnswer {

@@ -15,6 +15,7 @@ struct AttemptResult {
     timeout,        // the attempt's deadline passed
     refused,        // egress policy: nothing was sent
     not_started,    // no connection of the origin came free in time: no attempt, nothing was sent
+    expired,        // expires_at of the event has come: nothing was sent
   };
   Kind kind = Kind::network_error;
   // False only when it is certain that no byte of the request left this process.
@@ -30,7 +31,8 @@ struct Verdict {
   Outcome outcome = Outcome::delivered;
   Millis wait{0};  // only for Outcome::retry
   // Only for dead letters: `retries_exhausted`, `rejected` (4xx), `redirect` (3xx), `gone` (410),
-  // `blocked_by_policy`; and at most once: `at_most_once`, `unknown_outcome`, `not_sent`.
+  // `blocked_by_policy`, `expired`; and at most once: `at_most_once`, `unknown_outcome`,
+  // `not_sent`.
   std::string reason;
   std::string detail;             // the reason as a sentence for people, with the last error
   bool pause_subscriber = false;  // 410

@@ -34,6 +34,8 @@ enum class Resent {
   under_way,     // it is being sent again already
 };
 
+enum class Cancelled { done, no_event, too_late };
+
 // What became of events: read for people, on connections of their own. Tables are read in windows
 // of event_seq from the newest down, so that every statement touches few partitions and is short.
 class History {
@@ -42,8 +44,12 @@ class History {
 
   Task<HistoryPage> events(HistoryFilter filter, std::optional<MessageRef> before, int limit);
   Task<HistoryPage> messages(HistoryFilter filter, std::optional<MessageRef> before, int limit);
-  // With its payload, and its messages with their attempts.
+  // With its payload, and its messages with their attempts. One that is to go out later, too.
   Task<std::optional<std::string>> event(Uuid id);
+  // Takes back an event that is to go out later, while it is not on its way.
+  Task<Cancelled> cancel(Uuid id);
+  // Takes its payload away, wherever it is kept. False: there is no such event.
+  Task<bool> expunge(Uuid id);
   // With its attempts.
   Task<std::optional<std::string>> message(Uuid id);
   // Sends a message that was delivered or died again, before the others of its key.

@@ -14,6 +14,7 @@ struct NodesSeen {
   int dispatchers = 1;  // live ones, this one included
   bool remote_dispatchers = false;
   std::int64_t subscribers_version = -1;
+  std::int64_t expunged = 0;      // rises when a payload is taken away
   std::int64_t expire_below = 0;  // sequencer.expire_below
   bool unhealthy = false;         // the table subscriber_health has rows
 };

@@ -131,6 +131,20 @@ TEST_CASE("a redelivery for later is not taken before its time, one that was beg
   CHECK(seqs(w.write({LoadRedeliveries{{}, 10}})[0]) == Seqs{1, 2, 3, 4});
 }
 
+TEST_CASE("a redelivery of a replay says which one of its key it follows") {
+  WriterWorld w;
+  w.db.sql(
+      "INSERT INTO redeliveries (event_seq, sid, shard, khash, in_order, due_at)"
+      " SELECT s, 1, 5, k, o, now() + d * interval '1 hour' FROM (VALUES (1, 77, true, 1),"
+      " (2, 77, false, 0), (3, 77, true, 0), (4, 78, true, 0), (5, NULL, true, 0),"
+      " (6, 77, true, 0)) v(s, k, o, d)");
+  const LaneAnswer answer = w.write({LoadRedeliveries{{}, 10}})[0];
+  CHECK(seqs(answer) == Seqs{2, 3, 4, 5, 6});
+  std::vector<std::optional<std::int64_t>> follows;
+  for (const LoadedMessage& row : answer.messages) follows.push_back(row.follows);
+  CHECK(follows == std::vector<std::optional<std::int64_t>>{{}, 1, {}, {}, 3});
+}
+
 TEST_CASE(
     "a redelivery is history of its own and ends its request; a delivered one the dead letter") {
   WriterWorld w;

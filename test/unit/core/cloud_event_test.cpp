@@ -55,6 +55,14 @@ TEST_CASE("cloud: a structured event keeps its data's bytes and the members that
   CHECK(full.event.traceparent == kTrace);
 }
 
+TEST_CASE("cloud: times are extensions") {
+  const auto event = cloud_of(structured(R"(,"data":[],"deliverafter":"2030-01-01T00:00:00Z",)"
+                                         R"("expiresat":"2030-01-01T00:00:01Z")"))
+                         .event;
+  REQUIRE(event.deliver_after.has_value());
+  CHECK(event.expires_at == *event.deliver_after + Seconds{1});
+}
+
 TEST_CASE("cloud: what is no event of the hub is refused, and it is told where") {
   const std::string data = R"(,"data":{})";
   CHECK(cloud_fault(structured(data)).empty());
@@ -73,6 +81,8 @@ TEST_CASE("cloud: what is no event of the hub is refused, and it is told where")
   CHECK(cloud_fault(structured(data + R"(,"organizationid":"")")).starts_with("#/organizationid "));
   CHECK(cloud_fault(structured(data + R"(,"userid":"a\nb")")).starts_with("#/userid "));
   CHECK(cloud_fault(structured(data + R"(,"eventversion":" 1")")).starts_with("#/eventversion "));
+  CHECK(cloud_fault(structured(data + R"(,"deliverafter":"soon")")).starts_with("#/deliverafter "));
+  CHECK(cloud_fault(structured(data + R"(,"expiresat":1)")).starts_with("#/expiresat "));
   for (const char* text : {R"({"specversion":"0.3","id":"1","source":"s","type":"a","data":{}})",
                            R"({"specversion":1.0,"id":"","source":"s","type":"a","data":{}})",
                            R"({"specversion":"1.0","id":"","source":"s","type":"a","data":{}})",

@@ -1,6 +1,8 @@
 // What producers may send and what they are told otherwise: parse_new_event and validate_json.
 #include "eventhub/core/json.hpp"
 
+#include "eventhub/core/event_times.hpp"
+#include "eventhub/core/time_text.hpp"
 #include "json_cases.hpp"
 #include "support/catch.hpp"
 
@@ -152,11 +154,45 @@ TEST_CASE("optional members are text within their limits") {
   CHECK(refused_at(with("\"version\":\"" + std::string(65, '1') + "\"")) == "#/version");
 }
 
-TEST_CASE("what is not supported yet is refused, not ignored") {
-  CHECK(refused_at(with(R"("deliver_after":"2030-01-01T00:00:00Z")")) == "#/deliver_after");
-  CHECK(refused_at(with(R"("expires_at":"2030-01-01T00:00:00Z")")) == "#/expires_at");
-  const auto result = parse_new_event(with(R"("expires_at":1)"), 64);
-  CHECK(std::get<InputError>(result).detail == "expires_at is not supported yet");
+TEST_CASE("times are RFC 3339 with any offset") {
+  const auto event = accepted(
+      with(R"("deliver_after":"2030-01-01T02:00:00+02:00","expires_at":"2030-01-01T00:00:01Z")"));
+  REQUIRE(event.timed());
+  CHECK(format_time(*event.deliver_after) == "2030-01-01T00:00:00.000Z");
+  CHECK(*event.expires_at - *event.deliver_after == Seconds{1});
+  CHECK_FALSE(accepted(with(R"("user_id":"u")")).timed());
+  for (const char* name : {"deliver_after", "expires_at"}) {
+    for (const char* value : {"1893456000", "\"\"", "\"tomorrow\"", "\"2030-01-01\"",
+                              "\"2030-01-01T00:00:00\"", "\"2030-02-30T00:00:00Z\"", "{}"}) {
+      INFO(value);
+      CHECK(refused_at(with("\"" + std::string(name) + "\":" + value)) == "#/" + std::string(name));
+    }
+  }
+}
+
+// What wrong_times() says of an event with these times, in seconds from now.
+std::string time_fault(std::optional<int> deliver_after, std::optional<int> expires_at,
+                       bool cloud = false) {
+  const Time now{Seconds{1'800'000'000}};
+  NewEvent event;
+  if (deliver_after) event.deliver_after = now + Seconds{*deliver_after};
+  if (expires_at) event.expires_at = now + Seconds{*expires_at};
+  const auto fault = wrong_times(event, {now, Seconds{3'600}, cloud});
+  return fault ? fault->pointer + " " + fault->detail : "";
+}
+
+TEST_CASE("deliver_after may be past or up to its limit, expires_at comes after both") {
+  CHECK(time_fault({}, {}).empty());
+  CHECK(time_fault(-5, {}).empty());
+  CHECK(time_fault(3'600, {}).empty());
+  CHECK(time_fault(3'601, {}) ==
+        "#/deliver_after deliver_after must be at most 3600 seconds ahead");
+  CHECK(time_fault({}, 1).empty());
+  CHECK(time_fault({}, 0) == "#/expires_at expires_at must not be past");
+  CHECK(time_fault(-5, -1) == "#/expires_at expires_at must not be past");
+  CHECK(time_fault(10, 11).empty());
+  CHECK(time_fault(10, 10) == "#/expires_at expires_at must be later than deliver_after");
+  CHECK(time_fault(10, 10, true) == "#/expiresat expiresat must be later than deliverafter");
 }
 
 TEST_CASE("a member of the envelope comes once") {

@@ -139,6 +139,17 @@ TEST_CASE("odd backoffs do not break the policy") {
   CHECK(decide(answer(500), 1, s, kHour, 0).wait == 50ms);
 }
 
+TEST_CASE("what expired is dead for that reason, whatever the guarantee and the attempt") {
+  const auto over = failure(Cause::expired, "too late", false);
+  for (const auto guarantee : {Guarantee::at_least_once, Guarantee::at_most_once}) {
+    const Verdict verdict = decide_first(over, guarantee);
+    CHECK(verdict.outcome == Outcome::expired);
+    CHECK(verdict.reason == "expired");
+    CHECK(verdict.detail == "too late");
+  }
+  CHECK(sign_of(over) == Sign::none);
+}
+
 TEST_CASE("at most once: no failure is tried again") {
   const auto amo = Guarantee::at_most_once;
   CHECK(decide_first(answer(200), amo).outcome == Outcome::delivered);
