@@ -82,7 +82,10 @@ Task<http::Response> pause_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> resume_subscriber(ApiPtr api, const http::Request& request);
 Task<http::Response> rotate_secret(ApiPtr api, const http::Request& request);
 
-Task<http::Response> test_subscriber(ApiPtr api, const http::Request& request);  // test_send.cpp
+Task<http::Response> test_subscriber(ApiPtr api, const http::Request& request);   // test_send.cpp
+Task<http::Response> match_subscriber(ApiPtr api, const http::Request& request);  // match.cpp
+// nullptr when there is none.
+SubscriberPtr find_subscriber(const SubscriberSet& all, const Uuid& id);  // match.cpp
 
 // messages.cpp
 Task<http::Response> get_events(ApiPtr api, const http::Request& request);

@@ -33,6 +33,7 @@ constexpr std::array kRoutes{
     Route{"POST", "/subscribers/{id}/resume", resume_subscriber, Scope::admin},
     Route{"POST", "/subscribers/{id}/rotate-secret", rotate_secret, Scope::admin},
     Route{"POST", "/subscribers/{id}/test", test_subscriber, Scope::admin},
+    Route{"POST", "/subscribers/{id}/match", match_subscriber, Scope::read},
     Route{"GET", "/events", get_events, Scope::read},
     Route{"GET", "/events/{id}", get_event, Scope::read},
     Route{"GET", "/messages", get_messages, Scope::read},

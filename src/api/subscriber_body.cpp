@@ -10,6 +10,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "eventhub/core/filter.hpp"
 #include "eventhub/core/subscriber_headers.hpp"
 #include "eventhub/http/egress.hpp"
 #include "eventhub/http/sign.hpp"
@@ -83,6 +84,7 @@ constexpr std::array kColumns{
     Column{"circuit_failures", integer_fault},
     Column{"circuit_open_ms", integer_fault},
     Column{"headers", any_fault},  // see headers()
+    Column{"filter", any_fault},   // see filter()
 };
 
 std::string_view kind_fault(const JsonMember& member) {
@@ -169,10 +171,18 @@ class BodyReader {
       refuse(pointer_to(member.name), fmt::format("{} {}", member.name, fault));
     } else if (member.name == "headers" && member.value.kind != Kind::null) {
       headers(member.value);
+    } else if (member.name == "filter" && member.value.kind != Kind::null) {
+      filter(member.value);
     } else if (member.name == "webhook_url" && member.value.kind == Kind::string) {
       const std::string wrong = url_fault(*json_string(member.value), config_);
       if (!wrong.empty()) refuse("#/webhook_url", "webhook_url: " + wrong);
     }
+  }
+
+  void filter(const JsonValue& value) {
+    const auto read = Filter::compile(value.text);
+    const auto* error = std::get_if<InputError>(&read);
+    if (error != nullptr) refuse("#/filter" + error->pointer.substr(1), "filter: " + error->detail);
   }
 
   void headers(const JsonValue& value) {

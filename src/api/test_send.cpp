@@ -2,8 +2,6 @@
 // dispatcher makes them (http/webhook.hpp), of an event that is stored nowhere.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "api_impl.hpp"
 #include "eventhub/core/time_text.hpp"
 #include "eventhub/http/client.hpp"
@@ -15,12 +13,6 @@ namespace eventhub::api {
 namespace {
 
 constexpr int kTestsMax = 8;
-
-SubscriberPtr find(const SubscriberSet& all, const Uuid& id) {
-  const auto same = [&](const auto& entry) { return entry.second->id == id; };
-  const auto found = std::find_if(all.by_sid.begin(), all.by_sid.end(), same);
-  return found == all.by_sid.end() ? nullptr : found->second;
-}
 
 Event test_event(const Subscriber& subscriber, Time now) {
   Event event;
@@ -91,7 +83,7 @@ Task<http::Response> test_subscriber(ApiPtr api, const http::Request& request) {
   if (api->tests >= kTestsMax) co_return unavailable("too many tests are under way; try again");
   const Counted counted(api->tests);
   const auto all = co_await api->context.subscribers.refresh();
-  const SubscriberPtr row = find(*all, id);
+  const SubscriberPtr row = find_subscriber(*all, id);
   if (!row) co_return problem(404, "there is no subscriber with this id");
   const Event event = test_event(*row, api->context.clock.now());
   const MessageRef ref{0, row->sid};

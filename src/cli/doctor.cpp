@@ -91,7 +91,9 @@ std::optional<Finding> judge_subscriber(std::string_view json) {
   if (!problem.empty()) {
     finding.level = Level::fail;
     finding.found = problem;
-    finding.advice = "name the key that encrypted it in secrets.master_key of every hub";
+    finding.advice = problem.find("its filter") != std::string::npos
+                         ? fmt::format("eventhubd subscribers update '{}' --filter …", name)
+                         : "name the key that encrypted it in secrets.master_key of every hub";
   } else if (row.is("paused", "true")) {
     const std::string reason = row.text("paused_reason");
     finding.found = "is paused" + (reason.empty() ? "" : ": " + reason);

@@ -10,9 +10,11 @@
 namespace eventhub::store {
 namespace {
 
-constexpr std::array<std::string_view, 23> kColumns{"name",
+constexpr std::array<std::string_view, 25> kColumns{"name",
                                                     "event_type",
                                                     "event_types",
+                                                    "organization_id",
+                                                    "filter",
                                                     "webhook_url",
                                                     "delivery_guarantee",
                                                     "ordering_enabled",

@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "eventhub/core/event.hpp"
+#include "eventhub/core/filter.hpp"
 #include "eventhub/core/message.hpp"
 
 namespace eventhub {
 
 enum class Guarantee { at_least_once, at_most_once };
-enum class OrderingKey { none, organization_id, user_id };
+enum class OrderingKey { none, organization_id, user_id, pointer };
 enum class OnDead { go_on, block };
 enum class BodyFormat { payload, envelope, cloudevents_binary, cloudevents_structured };
 
@@ -29,6 +30,14 @@ struct CircuitPolicy {
   Millis open{30'000};  // until one message is let through
 };
 
+// Which of the events of its types a subscriber gets, and their key, when event_type alone and a
+// member of the envelope do not tell.
+struct Routing {
+  std::optional<std::string> organization_id;  // only this one's
+  std::optional<Filter> filter;
+  std::optional<JsonPointer> key;  // with OrderingKey::pointer
+};
+
 // A row of `subscribers`.
 struct Subscriber {
   std::int32_t sid = 0;
@@ -39,6 +48,7 @@ struct Subscriber {
   std::string webhook_url;
   Guarantee guarantee = Guarantee::at_least_once;
   OrderingKey ordering = OrderingKey::none;  // none unless ordering_enabled
+  std::shared_ptr<const Routing> routing;    // nullptr for most: all events of its types
   OnDead on_dead = OnDead::go_on;
   RetryPolicy retry;
   BodyFormat body = BodyFormat::payload;
