@@ -75,6 +75,7 @@ constexpr std::array kColumns{
     Column{"retry_limit", integer_fault},
     Column{"retry_backoff_seconds", list_fault<number_fault>},
     Column{"retry_jitter", number_fault},
+    Column{"retry_statuses", list_fault<text_fault>},
     Column{"is_active", flag_fault},
     Column{"paused", flag_fault},
     Column{"max_in_flight", integer_fault},

@@ -44,6 +44,8 @@ void add_process(std::vector<Option>& table) {
        "a notification looks away."});
   table.push_back({"drain_timeout_ms", "", top<&C::drain_timeout>, 0, kHour,
                    "How long after SIGTERM what is in flight may take, in milliseconds."});
+  table.push_back({"core_dumps", "", top<&C::core_dumps>, 0, 0,
+                   "A crash may leave a core file, which holds secrets and payloads."});
   table.push_back(
       {"metrics_label_values_max", "", top<&C::metrics_label_values_max>, 0, 100'000,
        "How many event types and subscribers have metrics of their own; the rest count as "

@@ -38,6 +38,7 @@ enum Column {
   kRateLimit,
   kCircuitFailures,
   kCircuitOpen,
+  kRetryStatuses,
 };
 
 [[noreturn]] void unusable(std::string_view column, std::string_view value) {
@@ -108,6 +109,12 @@ void read_retry(const pg::Result& result, int row, RetryPolicy& retry) {
   retry.jitter = result.f64(row, kJitter);
   if (retry.limit < 0 || retry.backoff_seconds.empty()) {
     throw std::runtime_error("retry_limit or retry_backoff_seconds cannot be used");
+  }
+  retry.statuses.clear();
+  for (const std::string& text : result.texts(row, kRetryStatuses)) {
+    const std::optional<StatusRange> range = parse_statuses(text);
+    if (!range) unusable("retry_statuses", text);
+    retry.statuses.push_back(*range);
   }
 }
 

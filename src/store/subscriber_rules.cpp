@@ -10,7 +10,7 @@
 namespace eventhub::store {
 namespace {
 
-constexpr std::array<std::string_view, 23> kColumns{"name",
+constexpr std::array<std::string_view, 24> kColumns{"name",
                                                     "event_type",
                                                     "event_types",
                                                     "webhook_url",
@@ -20,6 +20,7 @@ constexpr std::array<std::string_view, 23> kColumns{"name",
                                                     "retry_limit",
                                                     "retry_backoff_seconds",
                                                     "retry_jitter",
+                                                    "retry_statuses",
                                                     "is_active",
                                                     "paused",
                                                     "on_dead",

@@ -31,6 +31,7 @@ SHORT = {
 TIMEOUT = 1.5
 KEYS = 3
 LARGE = 900_000
+HUGE = 5_000_000  # more than tcp_wmem lets the kernel take at once
 
 
 @functools.cache
@@ -101,10 +102,10 @@ class Rarities:
     ORDERED = {"ordering_enabled": True, "ordering_key": "organization_id"}
     TYPES = ["flaky", "refused", "drips", "blocked", "late", "flaky", "refused", "large"]
 
-    def __init__(self, load, api, rate=12, attended=True):
+    def __init__(self, load, api, rate=12, attended=True, large=LARGE):
         self.load, self.sink = load, load.sink
         self.database = Database(load.database.server, load.database.name)  # of the person's thread
-        self._refused = set()
+        self._refused, self._large = set(), large
         self._done, self._leave = threading.Event(), threading.Event()
 
         def first_fails(delivery):
@@ -135,7 +136,7 @@ class Rarities:
                 name = "drips"
             payload = {"number": number, "key": number // len(self.TYPES) % KEYS}
             if name == "large":
-                payload["filling"] = "x" * LARGE
+                payload["filling"] = "x" * self._large
             self.events.append({"event_type": f"test.{name}", "payload": payload,
                                 "organization_id": f"org-{payload['key']}"})
             yield self.events[-1]

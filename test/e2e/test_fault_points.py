@@ -12,7 +12,7 @@ import time
 import pytest
 
 from chaos import NEAR, Load
-from faults import SHORT, TIMEOUT, Fault, Pair, Rarities, names
+from faults import HUGE, LARGE, SHORT, TIMEOUT, Fault, Pair, Rarities, names
 from hub import ALL_ROLES, BINARY, clean_environment, wait_until
 from load import PATIENCE
 from load import exact_sink as sink  # noqa: F401  (a fixture)
@@ -35,10 +35,11 @@ class World:
         self.hub, self.database, self.sink, self.fault = hub, database, sink, fault
         self.point = point
         before = HEIR.get(point)
-        self.third = hub(roles=before, env=SHORT) if before else None
-        self.victim = hub(env={**SHORT, "EVENTHUB_DRAIN_TIMEOUT_MS": "3000", **fault.env})
+        settings = {**SHORT, "EVENTHUB_SERVER_BODY_BYTES_MAX": str(2 * HUGE)}
+        self.third = hub(roles=before, env=settings) if before else None
+        self.victim = hub(env={**settings, "EVENTHUB_DRAIN_TIMEOUT_MS": "3000", **fault.env})
         # Nobody else is to be the heir.
-        self.other = hub(roles="api,dispatcher" if before else ALL_ROLES, env=SHORT)
+        self.other = hub(roles="api,dispatcher" if before else ALL_ROLES, env=settings)
         self.bad, self.told = [], False
         if point == "fanout.half_messages":
             self.refuse_messages()
@@ -47,7 +48,8 @@ class World:
                          fleet=Pair(self.victim, self.other, *dispatchers))
         self.rarities = None
         if not point.startswith("partition.drop"):  # they would expire
-            self.rarities = Rarities(self.load, self.other, attended=point != "cleanup.mid_batch")
+            self.rarities = Rarities(self.load, self.other, attended=point != "cleanup.mid_batch",
+                                     large=HUGE if point == "disp.half_request_sent" else LARGE)
 
     def refuse_messages(self):
         """Of the two messages of an event the second is refused by PostgreSQL."""
