@@ -13,7 +13,6 @@ namespace eventhub::api {
 namespace {
 
 constexpr std::size_t kTokenMax = 512;
-constexpr std::string_view kAdminName = "EVENTHUB_ADMIN_KEY";
 constexpr std::string_view kAdminProducer = "admin";
 
 bool is_loopback(std::string_view text) {
@@ -28,7 +27,7 @@ bool is_loopback(std::string_view text) {
 ApiKeyPtr admin_key(const std::string& token) {
   if (token.empty()) return nullptr;
   auto key = std::make_shared<ApiKey>();
-  key->name = kAdminName;
+  key->name = kSettingsKeyName;
   key->producer = kAdminProducer;
   key->scopes = Scopes(Scope::admin);
   key->digest = http::sha256(token);

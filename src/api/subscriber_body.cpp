@@ -9,6 +9,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <charconv>
 #include <cmath>
+#include <set>
 
 #include "eventhub/core/subscriber_headers.hpp"
 #include "eventhub/http/egress.hpp"
@@ -201,16 +202,17 @@ class BodyReader {
     return fault.empty() ? header_fault(member.name, *json_string(member.value)) : fault;
   }
 
-  // Authorization has one spelling, so that there are never two of them.
-  void add_header(const std::string& place, const std::string& name, const JsonValue& value) {
-    const bool authorization = is_authorization(name);
-    if (authorization && authorized_) {
-      return refuse(place, "auth and the header Authorization are the same: give one");
+  // A name has one spelling, so that there are never two of them.
+  void add_header(const std::string& place, const std::string& given, const JsonValue& value) {
+    const std::string name = canonical_header(given);
+    if (!names_.insert(name).second) {
+      return refuse(place, name == kAuthorization
+                               ? "auth and the header Authorization are the same: give one"
+                               : "this header is given more than once");
     }
     const std::string text = json_string(value).value_or("");
     if (is_sealed(text)) return refuse(place, "this header must not begin with sealed:v1:");
-    authorized_ |= authorization;
-    add_field(headers_, authorization ? kAuthorization : name,
+    add_field(headers_, name,
               value.kind == Kind::string ? sealed(SecretUse::header, text) : "null");
   }
 
@@ -239,7 +241,7 @@ class BodyReader {
   bool secret_given_ = false;
   std::string headers_;  // of both members, as those of a JSON object
   bool headers_given_ = false;
-  bool authorized_ = false;
+  std::set<std::string> names_;  // of headers
   SubscriberBody body_;
 };
 

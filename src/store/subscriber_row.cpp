@@ -1,6 +1,7 @@
 // One row of `subscribers` as a Subscriber; called by subscribers.cpp for each.
 #include "store/subscriber_row.hpp"
 
+#include <set>
 #include <stdexcept>
 
 #include "eventhub/core/log.hpp"
@@ -87,9 +88,11 @@ void read_headers(const pg::Result& result, int row, const SecretBox& box, Subsc
   const std::vector<std::string> names = result.texts(row, kHeaderNames);
   const std::vector<std::string> values = result.texts(row, kHeaderTexts);
   std::int64_t dropped = result.i64(row, kHeaderOthers);
+  std::set<std::string> seen;
   for (std::size_t i = 0; i < names.size(); ++i) {
     std::string value = opened(box, SecretUse::header, "headers", values.at(i));
-    if (!header_fault(names[i], value).empty()) {
+    const bool twice = !seen.insert(canonical_header(names[i])).second;
+    if (twice || !header_fault(names[i], value).empty()) {
       ++dropped;
       continue;
     }
@@ -97,8 +100,8 @@ void read_headers(const pg::Result& result, int row, const SecretBox& box, Subsc
   }
   if (dropped > 0) {
     log::warn(
-        "headers of a subscriber are left out: reserved or invalid names, or values that are not"
-        " one line of text",
+        "headers of a subscriber are left out: reserved or invalid names, the same name twice, or"
+        " values that are not one line of text",
         {{"sid", subscriber.sid}, {"headers", dropped}});
   }
 }
