@@ -156,6 +156,17 @@ class Receiver:
         finally:
             connection.close()
 
+    def announce(self, size):
+        """The status that a request gets which says how long its body will be."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.putrequest("POST", "/")
+            connection.putheader("Content-Length", str(size))
+            connection.endheaders()
+            return connection.getresponse().status
+        finally:
+            connection.close()
+
     def kill(self):
         self.process.kill()
         self.process.wait(10)

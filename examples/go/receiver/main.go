@@ -78,14 +78,20 @@ func (in *inbox) add(messageID string, e event) bool {
 
 func receive(webhook *standardwebhooks.Webhook, in *inbox) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
+		switch {
+		case r.Method != http.MethodPost:
 			w.WriteHeader(http.StatusMethodNotAllowed)
 			return
-		}
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bodyBytesMax))
-		if err != nil {
+		case r.ContentLength < 0: // not known before
+			w.WriteHeader(http.StatusLengthRequired)
+			return
+		case r.ContentLength > bodyBytesMax:
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
 			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // who asked is gone
 		}
 		// Over the bytes as they came: JSON that was read and written again has another signature.
 		if err := webhook.Verify(body, r.Header); err != nil {
