@@ -113,7 +113,8 @@ def links_lead_somewhere(path, text, facts):
 
 
 def paths_exist(path, text, facts):
-    pattern = r"^(?:src|include|test|docs|migrations|scripts|config|cmake|bench)/[\w./-]*\w$"
+    folders = "src|include|test|docs|migrations|scripts|config|cmake|bench|examples"
+    pattern = rf"^(?:{folders})/[\w./-]*\w$"
     return [(line, f"there is no {span}") for line, span in code(text)
             if re.match(pattern, span) and span not in facts.files
             and "NNNN" not in span and not span.startswith("build/")]
