@@ -91,7 +91,7 @@ store::IdempotencyKey key_of(const http::Request& request, const CloudEvent& clo
           fingerprint_of(cloud.event)};
 }
 
-// Not a coroutine: with all that is read in its frame Asio would not keep the memory for the next.
+// Only accept_event() waits, so only its frame has to be kept.
 Task<http::Response> post_event(ApiPtr api, const http::Request& request) {
   const Mono begun = api->context.clock.mono();
   if (request.count("content-type") > 1) {

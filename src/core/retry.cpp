@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 
 namespace eventhub {
@@ -85,9 +84,9 @@ std::optional<StatusRange> parse_statuses(std::string_view text) {
   if (text.size() != 3 || text[0] < '3' || text[0] > '5') return std::nullopt;
   const int hundreds = (text[0] - '0') * 100;
   if (text.substr(1) == "xx") return StatusRange{hundreds, hundreds + 99};
-  int rest = 0;
-  const auto [end, error] = std::from_chars(text.data() + 1, text.data() + 3, rest);
-  if (error != std::errc{} || end != text.data() + 3) return std::nullopt;
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (!is_digit(text[1]) || !is_digit(text[2])) return std::nullopt;
+  const int rest = (text[1] - '0') * 10 + (text[2] - '0');
   return StatusRange{hundreds + rest, hundreds + rest};
 }
 

@@ -112,8 +112,9 @@ class Rarities:
             return 503 if delivery.attempt == 1 else 200
         self._subscribe("flaky", first_fails, **self.ORDERED)
         self._subscribe("late", first_fails, **{**self.ORDERED, "retry_backoff_seconds": [2.5]})
-        self.refused = self._subscribe("refused", self._refuse)
-        self.blocked = self._subscribe("blocked", 400, on_dead="block", **self.ORDERED)
+        self.refused, self.blocked = [], []
+        self.add("refused")
+        self.add("blocked")
         self._subscribe("drips", Answer(headers={"Connection": "close"}, pause=0.05,
                                       close_after=True))
         self._subscribe("large", 200)
@@ -123,10 +124,20 @@ class Rarities:
         if attended:
             self._person.start()
 
-    def _subscribe(self, name, rule, **columns):
-        self.sink.on(f"/{name}", rule)
+    def _subscribe(self, name, rule, path=None, **columns):
+        path = path or f"/{name}"
+        self.sink.on(path, rule)
         row = {"retry_limit": 100, "retry_backoff_seconds": [0.2], **columns}
-        return self.load.database.subscribe(self.sink.url(f"/{name}"), f"test.{name}", **row)
+        return self.load.database.subscribe(self.sink.url(path), f"test.{name}", **row)
+
+    def add(self, name):
+        """Another subscriber whose dead letters the person has in hand, with other shards."""
+        known = getattr(self, name)
+        path = f"/{name}" + (f"-{len(known)}" if known else "")
+        if name == "refused":
+            known.append(self._subscribe(name, self._refuse, path))
+        else:
+            known.append(self._subscribe(name, 400, path, on_dead="block", **self.ORDERED))
 
     def _events(self):
         while not self._done.is_set():
@@ -148,10 +159,15 @@ class Rarities:
 
     def _attend(self):
         while not self._leave.wait(0.1):
-            for sid, verb in ((self.refused, "retry"), (self.blocked, "discard")):
-                for letter in quietly(dead_letters, self.database, sid) or []:
-                    quietly(self.database.rows, f"SELECT {verb}_dead_letter(%s)",
-                            letter["message_id"])  # refused while it is under way
+            for sid in list(self.refused):
+                self._each(sid, "retry")
+            for sid in list(self.blocked):
+                self._each(sid, "discard")
+
+    def _each(self, sid, verb):
+        for letter in quietly(dead_letters, self.database, sid) or []:
+            quietly(self.database.rows, f"SELECT {verb}_dead_letter(%s)",
+                    letter["message_id"])  # refused while it is under way
 
     def stop(self):
         """No more events. The person stays: what a process had taken may be dead seconds later."""
@@ -165,7 +181,7 @@ class Rarities:
         """After Load.verify(): everything has ended. `retained`: no dead letter was deleted."""
         self._leave.set()
         self._person.join()
-        dead = {str(letter["event_id"]) for letter in dead_letters(self.database, self.refused)}
+        dead = {str(letter["event_id"]) for letter in dead_letters(self.database, self.refused[0])}
         for name in set(self.TYPES):
             accepted = {self.producer.accepted[number] for number, event in enumerate(self.events)
                         if event["event_type"] == f"test.{name}"}

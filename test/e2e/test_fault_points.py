@@ -38,8 +38,9 @@ class World:
         settings = {**SHORT, "EVENTHUB_SERVER_BODY_BYTES_MAX": str(2 * HUGE)}
         self.third = hub(roles=before, env=settings) if before else None
         self.victim = hub(env={**settings, "EVENTHUB_DRAIN_TIMEOUT_MS": "3000", **fault.env})
-        # Nobody else is to be the heir.
-        self.other = hub(roles="api,dispatcher" if before else ALL_ROLES, env=settings)
+        # Nobody else is to be the heir of the fan-out.
+        self.other = hub(roles="api,dispatcher" if before == "fanout,cleanup" else ALL_ROLES,
+                         env=settings)
         self.bad, self.told = [], False
         if point == "fanout.half_messages":
             self.refuse_messages()
@@ -134,6 +135,15 @@ def publish_by_sql(world):
     world.database.rows("SELECT publish('test.sql', '{}') FROM generate_series(1, 100)")
 
 
+def more_of(name):
+    """All shards of the subscriber whose dead letters a person has in hand may be the other's: of
+    some further ones not all are."""
+    def stir(world):
+        if len(getattr(world.rarities, name)) < 8:
+            world.rarities.add(name)
+    return stir
+
+
 def age_dead_letters(world):
     world.database.rows("UPDATE dead_letter_queue SET failed_at = failed_at - interval '1 year'")
 
@@ -146,6 +156,8 @@ STIR = {
     "drain.timeout": drain_beside_half_a_request, "fanout.half_messages": post_bad,
     "partition.drop": age_events, "partition.dropped": age_events,
     "cleanup.mid_batch": age_dead_letters, "outbox.moved": publish_by_sql,
+    "redelivery.taken": more_of("refused"),
+    "discard.taken": more_of("blocked"),
 }
 
 
