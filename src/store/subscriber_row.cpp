@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "eventhub/core/log.hpp"
+#include "eventhub/core/retry.hpp"
 #include "eventhub/core/subscriber_headers.hpp"
 
 namespace eventhub::store {
