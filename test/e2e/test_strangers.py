@@ -1,11 +1,12 @@
-"""What those get who are not let in: before their body is read."""
+"""What those get who are not let in: before their body is read, from a browser, through a proxy."""
+import json
 import socket
 import time
 
 import pytest
 
 from hub import wait_until
-from test_access import ADMIN, key, keys, post
+from test_access import ADMIN, audits, curl, key, keys, post
 
 
 # ── without a key ──
@@ -61,3 +62,34 @@ def test_bodies_without_a_key_are_in_nobodys_way(hub):
     for client in held:
         assert client.recv(12) == b"HTTP/1.1 401"
         client.close()
+
+
+# ── on a hub without keys ──
+
+def test_a_page_of_somebody_else_changes_nothing_on_an_open_hub(hub):
+    """Posts without a body are asked for by no preflight, and ids are known to receivers."""
+    one = hub()
+    row = json.dumps({"name": "a", "event_type": "a", "webhook_url": "https://example.com/"})
+    mine = json.loads(curl(one, "/subscribers", "-H", "Content-Type: application/json", "-d",
+                           row)[2])["id"]
+    for page in ("Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site",
+                 "Origin: http://evil.example", "Origin: null"):
+        for action in ("pause", "resume", "rotate-secret", "test"):
+            status, _, body = curl(one, f"/subscribers/{mine}/{action}", "-X", "POST", "-H", page)
+            assert status == 403 and "no page of another site" in body
+    assert audits(one.log_text())[1:] == []
+    status, headers, _ = curl(one, "/events", "-X", "OPTIONS", "-H", "Sec-Fetch-Site: cross-site")
+    assert status == 405 and "Access-Control-Allow-Origin" not in headers
+    assert curl(one, f"/subscribers/{mine}/pause", "-X", "POST", "-H", "Sec-Fetch-Site: none",
+                "-H", f"Origin: http://localhost:{one.port}")[0] == 200
+
+
+def test_a_proxy_does_not_open_an_open_hub(hub):
+    one = hub()
+    for field in ("Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.1",
+                  "X-Forwarded-Host: hub.example", "X-Forwarded-Proto: https", "Via: 1.1 proxy"):
+        status, _, body = post(one, "-H", field)
+        assert status == 403 and "behind a proxy" in body
+    for host in ("[::1].evil.example", "localhost:evil.example", "localhost:"):
+        assert post(one, "-H", f"Host: {host}")[0] == 403
+    assert post(one, "-H", "Host: localhost")[0] == 202
