@@ -100,7 +100,7 @@ std::string url_fault(const std::string& text, const Config& config) {
   if (const auto* wrong = std::get_if<std::string>(&parsed)) return *wrong;
   const auto& url = std::get<http::Url>(parsed);
   http::EgressPolicy policy(config.egress);
-  policy.listens_on(config.server.bind, config.server.port);
+  policy.listens_on(http::listeners(config.server));
   if (policy.https_only() && !url.tls) return "must be https (egress.https_only)";
   boost::system::error_code no_address;
   const auto address = boost::asio::ip::make_address(url.host, no_address);

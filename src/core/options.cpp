@@ -80,8 +80,8 @@ void add_server(std::vector<Option>& table) {
   table.push_back(
       {"server.bodies_in_flight_bytes_max", "", in<S, &T::bodies_in_flight_bytes_max>, kKiB,
        1024 * kGiB,
-       "Request bodies in memory, all connections together, in bytes; beyond it requests "
-       "are answered 503."});
+       "Request bodies in memory, all connections together, in bytes; one address has a quarter of "
+       "it, and at least one body; beyond it requests are answered 503."});
   table.push_back({"server.header_timeout_ms", "", in<S, &T::header_timeout>, 1, kHour,
                    "A request's header must be complete after so many milliseconds."});
   table.push_back({"server.body_timeout_ms", "", in<S, &T::body_timeout>, 1, kHour,

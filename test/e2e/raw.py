@@ -1,6 +1,7 @@
 """Raw requests over real sockets, many at a time, each cut where the test says.
 
-    raw_requests()                 the table of test/integration/http/raw_requests.hpp
+    raw_requests()                 the table of test/integration/http/raw_requests.hpp, its bodies
+                                   for /events: of another path the hub reads none
     exchange(hub, inputs)          sends inputs (pieces of bytes), returns what came back
     answers(received)              [(status, headers, body)]
 
@@ -33,7 +34,8 @@ class RawRequest:
 def raw_requests():
     program = os.path.join(os.path.dirname(BINARY), "test", "raw_requests")
     lines = subprocess.run([program], check=True, capture_output=True, text=True).stdout
-    return [RawRequest(data=bytes.fromhex(entry.pop("hex")), **entry)
+    return [RawRequest(
+        data=bytes.fromhex(entry.pop("hex")).replace(b"POST /p ", b"POST /events "), **entry)
             for entry in map(json.loads, lines.splitlines())]
 
 
