@@ -158,7 +158,7 @@ TEST_CASE("the port for monitors is not to be called either") {
   server.port = 3000;
   const auto may = [&](const char* address, std::uint16_t port) {
     EgressPolicy policy(config);
-    policy.listens_on(listeners(server));
+    policy.listens_on(http::listeners(server));
     return policy.refuse(make_address(address), port).empty();
   };
   CHECK(may("127.0.0.1", 0));
