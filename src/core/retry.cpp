@@ -92,7 +92,8 @@ std::optional<StatusRange> parse_statuses(std::string_view text) {
 
 Sign sign_of(const AttemptResult& result) {
   if (result.kind == Kind::refused || result.kind == Kind::not_started) return Sign::none;
-  if (is_retryable(result, RetryPolicy{})) return Sign::failed;  // whatever is tried again
+  const bool ill = !has_status(result) || result.status == 429 || result.status >= 500;
+  if (ill) return Sign::failed;  // whatever the subscriber wants tried again
   return result.status < 300 ? Sign::delivered : Sign::answered;
 }
 
