@@ -6,6 +6,7 @@
 #include "database_check.hpp"
 #include "eventhub/api/api.hpp"
 #include "eventhub/core/cloud_event.hpp"
+#include "eventhub/http/client.hpp"
 #include "eventhub/store/dead_letters.hpp"
 #include "eventhub/store/history.hpp"
 #include "eventhub/store/queries.hpp"
@@ -46,7 +47,8 @@ struct Api {
   store::SubscriberAdmin subscribers{context, queries};
   store::History history{queries};
   store::DeadLetters dead_letters{queries};
-  int tests = 0;  // webhooks that test_send.cpp has in the air
+  int tests = 0;                              // webhooks that test_send.cpp has in the air
+  std::unique_ptr<http::Client> test_client;  // nullptr until the first of them
 
   std::size_t depth_max() const {
     return static_cast<std::size_t>(context.config.ingest.json_depth_max);

@@ -4,7 +4,7 @@
 namespace eventhub {
 
 // The texts of an event, as every way in takes them (json_event.cpp, cloud_event.cpp).
-enum class EventText { event_type, version, id, idempotency_key };
+enum class EventText { event_type, version, id, idempotency_key, cloud_id };
 
 // What is wrong with the unescaped text, "must be …", or nothing.
 std::string_view event_text_fault(EventText kind, std::string_view text);

@@ -97,7 +97,7 @@ Task<Worker::Sent> Worker::send(Start start, EventPtr event, Time sent_at) {
   co_return sent;
 }
 
-void Worker::settle(const Start& start, const Sent& sent, Time sent_at) {
+Verdict Worker::settle(const Start& start, const Sent& sent, Time sent_at) {
   const AttemptResult& result = sent.result;
   const Verdict verdict = decide(result, start.attempt, *start.subscriber,
                                  context_.config.webhook.retry_after_max, random_share());
@@ -116,6 +116,7 @@ void Worker::settle(const Start& start, const Sent& sent, Time sent_at) {
   ended.sign = sign_of(result);
   lanes_.ended(start, std::move(ended));
   if (lanes_.health_urgent()) health_due_.set();
+  return verdict;
 }
 
 Task<void> Worker::deliver(Start start) {
@@ -150,8 +151,7 @@ Task<void> Worker::deliver(Start start) {
     co_return;
   }
   EVENTHUB_FAULT_POINT("disp.after_response_before_record");
-  settle(start, sent, sent_at);
-  if (result.status == 410 && result.kind == AttemptResult::Kind::answered) {
+  if (settle(start, sent, sent_at).pause_subscriber) {
     spawn(context_.executor, "pause",
           context_.subscribers.pause(start.ref.sid, "the receiver answered 410 Gone"));
   }

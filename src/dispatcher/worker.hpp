@@ -91,7 +91,7 @@ class Worker final : public store::Role {
   };
   static Sent impossible(std::string reason, std::string error);
   Task<Sent> send(Start start, EventPtr event, Time sent_at);
-  void settle(const Start& start, const Sent& sent, Time sent_at);
+  Verdict settle(const Start& start, const Sent& sent, Time sent_at);
 
   void observe();
 

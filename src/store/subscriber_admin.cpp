@@ -18,8 +18,9 @@ const std::string kShown =
     "(SELECT row_to_json(r)::text FROM (SELECT s.id, s.name, s.event_type, s.event_types,"
     " s.organization_id, s.filter,"
     " s.webhook_url, s.delivery_guarantee, s.ordering_enabled, s.ordering_key, s.retry_limit,"
-    " s.retry_backoff_seconds, s.retry_jitter, s.is_active, s.paused, s.paused_reason, s.on_dead,"
-    " s.max_in_flight, s.rate_limit, s.circuit_failures, s.circuit_open_ms,"
+    " s.retry_backoff_seconds, s.retry_jitter, s.retry_statuses, s.is_active, s.paused,"
+    " s.paused_reason, s.on_dead, s.max_in_flight, s.rate_limit, s.circuit_failures,"
+    " s.circuit_open_ms,"
     " coalesce(h.circuit, 'closed') AS circuit, " +
     api_time("h.failing_since") +
     " AS failing_since, s.timeout_ms, s.body,"

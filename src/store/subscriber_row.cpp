@@ -1,9 +1,11 @@
 // One row of `subscribers` as a Subscriber; called by subscribers.cpp for each.
 #include "store/subscriber_row.hpp"
 
+#include <set>
 #include <stdexcept>
 
 #include "eventhub/core/log.hpp"
+#include "eventhub/core/retry.hpp"
 #include "eventhub/core/subscriber_headers.hpp"
 
 namespace eventhub::store {
@@ -38,6 +40,7 @@ enum Column {
   kRateLimit,
   kCircuitFailures,
   kCircuitOpen,
+  kRetryStatuses,
   kOrganization,
   kFilter,
 };
@@ -89,9 +92,11 @@ void read_headers(const pg::Result& result, int row, const SecretBox& box, Subsc
   const std::vector<std::string> names = result.texts(row, kHeaderNames);
   const std::vector<std::string> values = result.texts(row, kHeaderTexts);
   std::int64_t dropped = result.i64(row, kHeaderOthers);
+  std::set<std::string> seen;
   for (std::size_t i = 0; i < names.size(); ++i) {
     std::string value = opened(box, SecretUse::header, "headers", values.at(i));
-    if (!header_fault(names[i], value).empty()) {
+    const bool twice = !seen.insert(canonical_header(names[i])).second;
+    if (twice || !header_fault(names[i], value).empty()) {
       ++dropped;
       continue;
     }
@@ -99,8 +104,8 @@ void read_headers(const pg::Result& result, int row, const SecretBox& box, Subsc
   }
   if (dropped > 0) {
     log::warn(
-        "headers of a subscriber are left out: reserved or invalid names, or values that are not"
-        " one line of text",
+        "headers of a subscriber are left out: reserved or invalid names, the same name twice, or"
+        " values that are not one line of text",
         {{"sid", subscriber.sid}, {"headers", dropped}});
   }
 }
@@ -111,6 +116,12 @@ void read_retry(const pg::Result& result, int row, RetryPolicy& retry) {
   retry.jitter = result.f64(row, kJitter);
   if (retry.limit < 0 || retry.backoff_seconds.empty()) {
     throw std::runtime_error("retry_limit or retry_backoff_seconds cannot be used");
+  }
+  retry.statuses.clear();
+  for (const std::string& text : result.texts(row, kRetryStatuses)) {
+    const std::optional<StatusRange> range = parse_statuses(text);
+    if (!range) unusable("retry_statuses", text);
+    retry.statuses.push_back(*range);
   }
 }
 

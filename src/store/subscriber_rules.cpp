@@ -10,7 +10,7 @@
 namespace eventhub::store {
 namespace {
 
-constexpr std::array<std::string_view, 25> kColumns{"name",
+constexpr std::array<std::string_view, 26> kColumns{"name",
                                                     "event_type",
                                                     "event_types",
                                                     "organization_id",
@@ -22,6 +22,7 @@ constexpr std::array<std::string_view, 25> kColumns{"name",
                                                     "retry_limit",
                                                     "retry_backoff_seconds",
                                                     "retry_jitter",
+                                                    "retry_statuses",
                                                     "is_active",
                                                     "paused",
                                                     "on_dead",

@@ -18,10 +18,18 @@ enum class OnDead { go_on, block };
 enum class BodyFormat { payload, envelope, cloudevents_binary, cloudevents_structured };
 
 // When a failed attempt is tried again (semantics.md "Retries").
+// HTTP statuses, both ends included.
+struct StatusRange {
+  int first = 0, last = 0;
+  friend bool operator==(const StatusRange&, const StatusRange&) = default;
+};
+
 struct RetryPolicy {
   int limit = 3;                                    // retries after the first attempt; 0..100
   std::vector<double> backoff_seconds{5, 30, 300};  // retry n waits element n, the last one repeats
   double jitter = 0;  // 0..1: waits are lengthened by up to this share, never shortened
+  // Of 300..599, what is tried again; every other status of these is not.
+  std::vector<StatusRange> statuses{{429, 429}, {500, 599}};
 };
 
 // When the circuit of a subscriber opens (core/health.hpp).
