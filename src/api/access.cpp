@@ -3,8 +3,12 @@
 // request.
 #include "access.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 #include <boost/asio/ip/address.hpp>
+#include <span>
 
 #include "eventhub/http/digest.hpp"
 #include "respond.hpp"
@@ -13,7 +17,6 @@ namespace eventhub::api {
 namespace {
 
 constexpr std::size_t kTokenMax = 512;
-constexpr std::string_view kAdminName = "EVENTHUB_ADMIN_KEY";
 constexpr std::string_view kAdminProducer = "admin";
 
 bool is_loopback(std::string_view text) {
@@ -28,22 +31,70 @@ bool is_loopback(std::string_view text) {
 ApiKeyPtr admin_key(const std::string& token) {
   if (token.empty()) return nullptr;
   auto key = std::make_shared<ApiKey>();
-  key->name = kAdminName;
+  key->name = kSettingsKeyName;
   key->producer = kAdminProducer;
   key->scopes = Scopes(Scope::admin);
   key->digest = http::sha256(token);
   return key;
 }
 
+// `lower` is in small letters.
+bool reads(std::string_view text, std::string_view lower) {
+  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(), [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
+  });
+}
+
 bool is_bearer(std::string_view scheme) {
   constexpr std::string_view kBearer = "bearer ";
-  if (scheme.size() < kBearer.size()) return false;
-  for (std::size_t i = 0; i < kBearer.size(); ++i) {
-    const char c = scheme[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c) != kBearer[i]) return false;
-  }
-  return true;
+  return reads(scheme.substr(0, kBearer.size()), kBearer);
 }
+
+// What follows the name in a Host.
+bool is_port_or_nothing(std::string_view text) {
+  constexpr std::size_t kDigitsMax = 5;
+  if (text.empty()) return true;
+  const std::string_view digits = text.substr(1);
+  return text.front() == ':' && !digits.empty() && digits.size() <= kDigitsMax &&
+         std::all_of(digits.begin(), digits.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// The page that a browser sends a request for was served by this machine.
+bool is_local_origin(std::string_view origin) {
+  for (const std::string_view scheme : {"http://", "https://"}) {
+    if (origin.starts_with(scheme)) return is_local_host(origin.substr(scheme.size()));
+  }
+  return false;
+}
+
+// "none": the person at the browser asks, and no page.
+bool is_own_site(std::string_view site) {
+  return site == "same-origin" || site == "none";
+}
+
+bool never(std::string_view /*value*/) {
+  return false;
+}
+
+// A header that tells that a request comes from somebody who is not on this machine.
+struct Telltale {
+  std::string_view name;
+  bool (*harmless)(std::string_view value);
+  std::string_view answer;
+};
+constexpr std::string_view kNoPage = "answers no page of another site";
+constexpr std::string_view kNoProxy = "answers nobody behind a proxy";
+constexpr Telltale kSite{"sec-fetch-site", is_own_site, kNoPage};
+constexpr std::array kTelltales{
+    Telltale{"host", is_local_host, "answers only to localhost"},
+    kSite,
+    Telltale{"origin", is_local_origin, kNoPage},
+    Telltale{"forwarded", never, kNoProxy},
+    Telltale{"x-forwarded-for", never, kNoProxy},
+    Telltale{"x-forwarded-host", never, kNoProxy},
+    Telltale{"x-forwarded-proto", never, kNoProxy},
+    Telltale{"via", never, kNoProxy},
+};
 
 }  // namespace
 
@@ -59,10 +110,8 @@ bool is_local_host(std::string_view host) {
   const auto end = host.find(v6 ? ']' : ':');
   if (v6 && end == host.npos) return false;
   const std::string_view name = v6 ? host.substr(1, end - 1) : host.substr(0, end);
-  constexpr std::string_view kLocal = "localhost";
-  const bool named = std::equal(name.begin(), name.end(), kLocal.begin(), kLocal.end(),
-                                [](char a, char b) { return (a | 32) == b; });
-  return named || is_loopback(name);
+  if (!is_port_or_nothing(host.substr(std::min(v6 ? end + 1 : end, host.size())))) return false;
+  return reads(name, "localhost") || is_loopback(name);
 }
 
 Door door(const Config& config, const store::KeySet& keys) {
@@ -108,14 +157,21 @@ Access::Verdict Access::check(Scope wanted, const http::Request& request, Mono n
   return verdict;
 }
 
-// A browser on this machine can be led here by any page, through a name of the page's own that
-// resolves to 127.0.0.1; and a proxy that passes on what others ask makes the hub theirs.
+// A browser on this machine can be led here by any page: by the hub's address, or through a name of
+// the page's own that resolves to 127.0.0.1; and a proxy that passes on what others ask makes the
+// hub theirs. server.insecure is for hubs that others reach by other names, and not for pages.
 std::optional<http::Response> Access::refuse_stranger(const http::Request& request) const {
-  const std::string_view host = request.header("host");
-  if (insecure_ || host.empty() || is_local_host(host)) return std::nullopt;
-  return problem(403,
-                 "this hub has no API keys and answers only to localhost; make a key with "
-                 "eventhubd keys create");
+  const std::span<const Telltale> telltales =
+      insecure_ ? std::span(&kSite, 1) : std::span<const Telltale>(kTelltales);
+  for (const auto& [name, value] : request.headers) {
+    for (const Telltale& telltale : telltales) {
+      if (!reads(name, telltale.name) || telltale.harmless(value)) continue;
+      return problem(403, fmt::format("this hub has no API keys and {}; make a key with "
+                                      "eventhubd keys create",
+                                      telltale.answer));
+    }
+  }
+  return std::nullopt;
 }
 
 // The map is asked for 8 bytes of the digest: what its timing tells is about the digest, of which

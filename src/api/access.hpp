@@ -36,8 +36,8 @@ class Access {
 
 // The token of "Bearer TOKEN"; empty when it is something else.
 std::string_view bearer_token(std::string_view authorization);
-// Whether a Host header names this machine itself: what a browser led here by a foreign name does
-// not say.
+// Whether a Host header names this machine itself, with a port or without: what a browser led here
+// by a foreign name does not say.
 bool is_local_host(std::string_view host);
 
 }  // namespace eventhub::api

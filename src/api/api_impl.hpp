@@ -6,6 +6,7 @@
 #include "database_check.hpp"
 #include "eventhub/api/api.hpp"
 #include "eventhub/core/cloud_event.hpp"
+#include "eventhub/http/client.hpp"
 #include "eventhub/store/dead_letters.hpp"
 #include "eventhub/store/history.hpp"
 #include "eventhub/store/queries.hpp"
@@ -48,7 +49,8 @@ struct Api {
   store::History history{queries};
   store::DeadLetters dead_letters{queries};
   store::Replay replay{context, queries};
-  int tests = 0;  // webhooks that test_send.cpp has in the air
+  int tests = 0;                              // webhooks that test_send.cpp has in the air
+  std::unique_ptr<http::Client> test_client;  // nullptr until the first of them
 
   std::size_t depth_max() const {
     return static_cast<std::size_t>(context.config.ingest.json_depth_max);
@@ -89,7 +91,10 @@ Task<http::Response> rotate_secret(ApiPtr api, const http::Request& request);
 
 Task<http::Response> replay_events(ApiPtr api, const http::Request& request);  // replay.cpp
 
-Task<http::Response> test_subscriber(ApiPtr api, const http::Request& request);  // test_send.cpp
+Task<http::Response> test_subscriber(ApiPtr api, const http::Request& request);   // test_send.cpp
+Task<http::Response> match_subscriber(ApiPtr api, const http::Request& request);  // match.cpp
+// nullptr when there is none.
+SubscriberPtr find_subscriber(const SubscriberSet& all, const Uuid& id);  // match.cpp
 
 // messages.cpp
 Task<http::Response> get_events(ApiPtr api, const http::Request& request);

@@ -69,6 +69,22 @@ http::Response untimely(const InputError& fault, CloudMode mode) {
   return problem(400, "header ce-" + fault.pointer.substr(2) + ": " + fault.detail);
 }
 
+Task<http::Response> refuse(http::Response response) {
+  co_return response;
+}
+
+Task<http::Response> accept_event(ApiPtr api, store::NewRow row, Mono begun) {
+  EVENTHUB_FAULT_POINT("api.parsed");
+  const std::string type = row.event.event_type;
+  const auto result = co_await api->ingest->accept(std::move(row.event), row.key);
+  if (const auto* error = std::get_if<store::AcceptError>(&result)) co_return not_accepted(*error);
+  EVENTHUB_FAULT_POINT("api.after_commit_before_reply");
+  const auto& done = std::get<store::Accepted>(result);
+  if (!done.replayed) api->context.metrics.event_received(type);
+  const auto latency = api->context.clock.mono() - begun;
+  co_return accepted(done, std::chrono::duration_cast<Millis>(latency));
+}
+
 }  // namespace
 
 std::optional<InputError> wrong_times(const Api& api, const NewEvent& event, bool cloud) {
@@ -87,34 +103,23 @@ store::IdempotencyKey key_of(const http::Request& request, const CloudEvent& clo
           fingerprint_of(cloud.event)};
 }
 
+// Only accept_event() waits, so only its frame has to be kept.
 Task<http::Response> post_event(ApiPtr api, const http::Request& request) {
   const Mono begun = api->context.clock.mono();
   if (request.count("content-type") > 1) {
-    co_return problem(400, "the request has more than one Content-Type");
+    return refuse(problem(400, "the request has more than one Content-Type"));
   }
   const CloudMode mode = cloud_mode(request);
-  if (mode == CloudMode::batch) {
-    auto response = co_await post_events(api, request);
-    co_return response;
-  }
+  if (mode == CloudMode::batch) return post_events(std::move(api), request);
   ReadEvent read = mode == CloudMode::none ? read_event(request, api->depth_max())
                                            : read_cloud_event(request, mode, api->depth_max());
-  if (auto* refusal = std::get_if<http::Response>(&read)) co_return std::move(*refusal);
+  if (auto* refusal = std::get_if<http::Response>(&read)) return refuse(std::move(*refusal));
   auto& row = std::get<store::NewRow>(read);
   if (const auto fault = wrong_times(*api, row.event, mode != CloudMode::none)) {
-    co_return untimely(*fault, mode);
+    return refuse(untimely(*fault, mode));
   }
-  EVENTHUB_FAULT_POINT("api.parsed");
   if (auto trace = traceparent(request)) row.event.traceparent = std::move(trace);
-
-  const std::string type = row.event.event_type;
-  const auto result = co_await api->ingest->accept(std::move(row.event), row.key);
-  if (const auto* error = std::get_if<store::AcceptError>(&result)) co_return not_accepted(*error);
-  EVENTHUB_FAULT_POINT("api.after_commit_before_reply");
-  const auto& done = std::get<store::Accepted>(result);
-  if (!done.replayed) api->context.metrics.event_received(type);
-  const auto latency = api->context.clock.mono() - begun;
-  co_return accepted(done, std::chrono::duration_cast<Millis>(latency));
+  return accept_event(std::move(api), std::move(row), begun);
 }
 
 }  // namespace eventhub::api

@@ -100,9 +100,10 @@ int stored_status(const store::Accepted& event) {
   return event.replayed ? 200 : 202;
 }
 
-std::string stored_members(const store::Accepted& event) {
-  return fmt::format(R"("event_id":"{}","message":"{}")", to_string(event.event_id),
-                     event.replayed ? "Event already exists" : "Event accepted for processing");
+void append_stored(std::string& out, const store::Accepted& event) {
+  fmt::format_to(std::back_inserter(out), R"("event_id":"{}","message":"{}")",
+                 to_string(event.event_id),
+                 event.replayed ? "Event already exists" : "Event accepted for processing");
 }
 
 struct NotStored {
@@ -257,8 +258,11 @@ http::Response sent_again(const Uuid& message) {
 }
 
 http::Response accepted(const store::Accepted& event, std::chrono::milliseconds latency) {
-  auto response = json(stored_status(event), fmt::format(R"({{{},"latency_ms":{}}})",
-                                                         stored_members(event), latency.count()));
+  std::string body = "{";
+  body.reserve(160);
+  append_stored(body, event);
+  fmt::format_to(std::back_inserter(body), R"(,"latency_ms":{}}})", latency.count());
+  auto response = json(stored_status(event), std::move(body));
   if (event.replayed) response.headers += "Idempotency-Replayed: true\r\n";
   return response;
 }
@@ -277,7 +281,9 @@ http::Response batch_answer(std::span<const EventOutcome> outcomes,
   for (std::size_t index = 0; index < outcomes.size(); ++index) {
     body += fmt::format(R"({}{{"index":{},)", index == 0 ? "" : ",", index);
     if (const auto* event = std::get_if<store::Accepted>(&outcomes[index])) {
-      body += fmt::format(R"("status":{},{}}})", stored_status(*event), stored_members(*event));
+      body += fmt::format(R"("status":{},)", stored_status(*event));
+      append_stored(body, *event);
+      body += '}';
     } else {
       append_failure(body, index, outcomes[index]);
       ++failed;

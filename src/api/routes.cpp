@@ -1,6 +1,6 @@
 // The one table of routes and the way from a request to its handler (a file per resource), past the
-// check of who is calling (access.cpp). Counts every request; an exception of a handler becomes a
-// 500 here.
+// check of who is calling (access.cpp), which comes before the request's body is read. Counts every
+// request; an exception of a handler becomes a 500 here.
 #include "routes.hpp"
 
 #include <algorithm>
@@ -34,6 +34,7 @@ constexpr std::array kRoutes{
     Route{"POST", "/subscribers/{id}/rotate-secret", rotate_secret, Scope::admin},
     Route{"POST", "/subscribers/{id}/test", test_subscriber, Scope::admin},
     Route{"POST", "/subscribers/{id}/replay", replay_events, Scope::admin},
+    Route{"POST", "/subscribers/{id}/match", match_subscriber, Scope::read},
     Route{"GET", "/events", get_events, Scope::read},
     Route{"GET", "/events/{id}", get_event, Scope::read},
     Route{"DELETE", "/events/{id}", cancel_event, Scope::publish},
@@ -58,16 +59,18 @@ http::Response refuse(const Match& match) {
   return problem(404, "there is nothing at this path");
 }
 
+http::Response stopping_answer() {
+  auto response = unavailable("this process is stopping; try again");
+  response.close = true;
+  return response;
+}
+
 // Whether this process can serve the API now; if not, the answer that says why.
 std::optional<http::Response> not_ready(const Api& api) {
   if (!api.context.config.has_role("api")) {
     return problem(404, "this process does not serve the API; it runs without the role api");
   }
-  if (api.health.draining) {
-    auto response = unavailable("this process is stopping; try again");
-    response.close = true;
-    return response;
-  }
+  if (api.health.draining) return stopping_answer();
   if (!api.health.migrated) return unavailable("the database is not ready yet; try again");
   return std::nullopt;
 }
@@ -115,7 +118,8 @@ void look(Match& match, std::string_view method, Serves serves, const Fits& fit)
 }
 
 // Everything that can be said before the handler runs.
-Access::Verdict admit(const Api& api, const Match& match, const http::Request& request, Mono now) {
+Access::Verdict judge_by_header(const Api& api, const Match& match, const http::Request& request,
+                                Mono now) {
   if (match.route == nullptr) return {refuse(match), nullptr, {}};
   if (match.route->scope != Scope::none) {
     if (auto refusal = not_ready(api)) return {std::move(*refusal), nullptr, {}};
@@ -123,22 +127,49 @@ Access::Verdict admit(const Api& api, const Match& match, const http::Request& r
   return api.access.check(match.route->scope, request, now);
 }
 
-Task<http::Response> handle(ApiPtr api, http::Request& request) {
-  const Mono begun = api->context.clock.mono();
-  const Match match = find_route(request.method, request.path, api->serves);
-  Access::Verdict verdict = admit(*api, match, request, begun);
-  request.key = verdict.key.get();
-  http::Response response;
+void count_request(const Api& api, const http::Request& request, std::string_view path,
+                   const http::Response& response, Mono begun) {
+  const std::chrono::duration<double> took = api.context.clock.mono() - begun;
+  api.context.metrics.api_request(method_label(request.method), path, response.status,
+                                  took.count());
+}
+
+// By the header alone; what it finds out stays with the request.
+std::optional<http::Response> admit_request(const Api& api, http::Request& request) {
+  const Mono begun = api.context.clock.mono();
+  const Match match = find_route(request.method, request.path, api.serves);
+  Access::Verdict verdict = judge_by_header(api, match, request, begun);
+  request.route = match.route;
+  request.key = std::move(verdict.key);
+  request.answer_headers = std::move(verdict.headers);
   if (verdict.refusal) {
-    response = std::move(*verdict.refusal);
-  } else {
-    response = co_await run_handler(*match.route, api, request);
+    verdict.refusal->headers += request.answer_headers;
+    count_request(api, request, match.label, *verdict.refusal, begun);
   }
-  response.headers += verdict.headers;
-  const std::chrono::duration<double> took = api->context.clock.mono() - begun;
-  api->context.metrics.api_request(method_label(request.method), match.label, response.status,
-                                   took.count());
+  return std::move(verdict.refusal);
+}
+
+// Of a request that was admitted. Its body may have taken so long that the process stops by now.
+Task<http::Response> answer_request(ApiPtr api, http::Request& request) {
+  const Mono begun = api->context.clock.mono();
+  const Route& route = *static_cast<const Route*>(request.route);
+  http::Response response;
+  if (api->health.draining && route.scope != Scope::none) {
+    response = stopping_answer();
+  } else {
+    response = co_await run_handler(route, api, request);
+  }
+  response.headers += request.answer_headers;
+  count_request(*api, request, route.path, response, begun);
   co_return response;
+}
+
+http::Handler handler_of(ApiPtr api) {
+  http::Handler::Admit first = [api](http::Request& request) {
+    return admit_request(*api, request);
+  };
+  return {std::move(first),
+          [api = std::move(api)](http::Request& request) { return answer_request(api, request); }};
 }
 
 }  // namespace
@@ -172,14 +203,14 @@ http::Handler make_handler(store::Context& context, store::Keys& keys, store::In
   const ServerConfig& config = context.config.server;
   const Serves serves{.management = !config.management_on_metrics_port};
   auto api = std::make_shared<Api>(context, keys, ingest, health, config.bind, serves);
-  return [api = std::move(api)](http::Request& request) { return handle(api, request); };
+  return handler_of(std::move(api));
 }
 
 http::Handler make_monitor_handler(store::Context& context, store::Keys& keys, Health& health) {
   const ServerConfig& config = context.config.server;
   const Serves serves{.events = false, .management = config.management_on_metrics_port};
   auto api = std::make_shared<Api>(context, keys, nullptr, health, config.metrics_bind, serves);
-  return [api = std::move(api)](http::Request& request) { return handle(api, request); };
+  return handler_of(std::move(api));
 }
 
 }  // namespace eventhub::api

@@ -9,7 +9,9 @@
 #include <boost/asio/ip/address.hpp>
 #include <charconv>
 #include <cmath>
+#include <set>
 
+#include "eventhub/core/filter.hpp"
 #include "eventhub/core/subscriber_headers.hpp"
 #include "eventhub/http/egress.hpp"
 #include "eventhub/http/sign.hpp"
@@ -75,6 +77,7 @@ constexpr std::array kColumns{
     Column{"retry_limit", integer_fault},
     Column{"retry_backoff_seconds", list_fault<number_fault>},
     Column{"retry_jitter", number_fault},
+    Column{"retry_statuses", list_fault<text_fault>},
     Column{"is_active", flag_fault},
     Column{"paused", flag_fault},
     Column{"max_in_flight", integer_fault},
@@ -83,6 +86,7 @@ constexpr std::array kColumns{
     Column{"circuit_failures", integer_fault},
     Column{"circuit_open_ms", integer_fault},
     Column{"headers", any_fault},  // see headers()
+    Column{"filter", any_fault},   // see filter()
 };
 
 std::string_view kind_fault(const JsonMember& member) {
@@ -98,7 +102,7 @@ std::string url_fault(const std::string& text, const Config& config) {
   if (const auto* wrong = std::get_if<std::string>(&parsed)) return *wrong;
   const auto& url = std::get<http::Url>(parsed);
   http::EgressPolicy policy(config.egress);
-  policy.listens_on(config.server.bind, config.server.port);
+  policy.listens_on(http::listeners(config.server));
   if (policy.https_only() && !url.tls) return "must be https (egress.https_only)";
   boost::system::error_code no_address;
   const auto address = boost::asio::ip::make_address(url.host, no_address);
@@ -169,10 +173,18 @@ class BodyReader {
       refuse(pointer_to(member.name), fmt::format("{} {}", member.name, fault));
     } else if (member.name == "headers" && member.value.kind != Kind::null) {
       headers(member.value);
+    } else if (member.name == "filter" && member.value.kind != Kind::null) {
+      filter(member.value);
     } else if (member.name == "webhook_url" && member.value.kind == Kind::string) {
       const std::string wrong = url_fault(*json_string(member.value), config_);
       if (!wrong.empty()) refuse("#/webhook_url", "webhook_url: " + wrong);
     }
+  }
+
+  void filter(const JsonValue& value) {
+    const auto read = Filter::compile(value.text);
+    const auto* error = std::get_if<InputError>(&read);
+    if (error != nullptr) refuse("#/filter" + error->pointer.substr(1), "filter: " + error->detail);
   }
 
   void headers(const JsonValue& value) {
@@ -200,16 +212,17 @@ class BodyReader {
     return fault.empty() ? header_fault(member.name, *json_string(member.value)) : fault;
   }
 
-  // Authorization has one spelling, so that there are never two of them.
-  void add_header(const std::string& place, const std::string& name, const JsonValue& value) {
-    const bool authorization = is_authorization(name);
-    if (authorization && authorized_) {
-      return refuse(place, "auth and the header Authorization are the same: give one");
+  // A name has one spelling, so that there are never two of them.
+  void add_header(const std::string& place, const std::string& given, const JsonValue& value) {
+    const std::string name = canonical_header(given);
+    if (!names_.insert(name).second) {
+      return refuse(place, name == kAuthorization
+                               ? "auth and the header Authorization are the same: give one"
+                               : "this header is given more than once");
     }
     const std::string text = json_string(value).value_or("");
     if (is_sealed(text)) return refuse(place, "this header must not begin with sealed:v1:");
-    authorized_ |= authorization;
-    add_field(headers_, authorization ? kAuthorization : name,
+    add_field(headers_, name,
               value.kind == Kind::string ? sealed(SecretUse::header, text) : "null");
   }
 
@@ -238,7 +251,7 @@ class BodyReader {
   bool secret_given_ = false;
   std::string headers_;  // of both members, as those of a JSON object
   bool headers_given_ = false;
-  bool authorized_ = false;
+  std::set<std::string> names_;  // of headers
   SubscriberBody body_;
 };
 

@@ -2,9 +2,8 @@
 // dispatcher makes them (http/webhook.hpp), of an event that is stored nowhere.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "api_impl.hpp"
+#include "audit.hpp"
 #include "eventhub/core/time_text.hpp"
 #include "eventhub/http/client.hpp"
 #include "eventhub/http/webhook.hpp"
@@ -15,12 +14,6 @@ namespace eventhub::api {
 namespace {
 
 constexpr int kTestsMax = 8;
-
-SubscriberPtr find(const SubscriberSet& all, const Uuid& id) {
-  const auto same = [&](const auto& entry) { return entry.second->id == id; };
-  const auto found = std::find_if(all.by_sid.begin(), all.by_sid.end(), same);
-  return found == all.by_sid.end() ? nullptr : found->second;
-}
 
 Event test_event(const Subscriber& subscriber, Time now) {
   Event event;
@@ -42,23 +35,31 @@ struct Counted {
   int& count;
 };
 
-Task<AttemptResult> call(store::Context& context, http::Endpoint& endpoint, MessageRef ref,
-                         const Event& event) {
-  const Config& config = context.config;
-  http::ClientOptions options;
-  options.own_bind = config.server.bind;
-  options.own_port = config.server.port;
-  http::Client client(context.executor, config.webhook, config.egress, context.clock,
-                      context.metrics, options);
+// Made at the first test, as it reads the certificate authorities. A test tells of the way to the
+// receiver, too, so that no connection is kept.
+http::Client& client_of(Api& api) {
+  if (!api.test_client) {
+    const store::Context& shared = api.context;
+    http::ClientOptions options;
+    options.idle_connections_max = 0;
+    options.own = http::listeners(shared.config.server);
+    api.test_client =
+        std::make_unique<http::Client>(shared.executor, shared.config.webhook, shared.config.egress,
+                                       shared.clock, shared.metrics, options);
+  }
+  return *api.test_client;
+}
+
+Task<AttemptResult> call(ApiPtr api, http::Endpoint& endpoint, MessageRef ref, const Event& event) {
+  const store::Context& context = api->context;
   std::string made;
   const std::string_view body = http::body_of(*endpoint.row, ref, event, made);
   http::Client::Post post;
   post.url = &endpoint.url;
   post.headers = http::request_headers(endpoint, {ref, 1}, event, body, context.clock.now());
   post.body = body;
-  post.timeout = endpoint.row->timeout.value_or(config.webhook.timeout);
-  auto result = co_await client.post(std::move(post), false);
-  client.close();
+  post.timeout = endpoint.row->timeout.value_or(context.config.webhook.timeout);
+  auto result = co_await client_of(*api).post(std::move(post), false);
   co_return result;
 }
 
@@ -91,15 +92,16 @@ Task<http::Response> test_subscriber(ApiPtr api, const http::Request& request) {
   if (api->tests >= kTestsMax) co_return unavailable("too many tests are under way; try again");
   const Counted counted(api->tests);
   const auto all = co_await api->context.subscribers.refresh();
-  const SubscriberPtr row = find(*all, id);
+  const SubscriberPtr row = find_subscriber(*all, id);
   if (!row) co_return problem(404, "there is no subscriber with this id");
+  audit(request, "subscriber.test", to_string(id), "");
   const Event event = test_event(*row, api->context.clock.now());
   const MessageRef ref{0, row->sid};
   http::Endpoints endpoints;
   const auto endpoint = endpoints.of(row);
   AttemptResult result;
   result.error = endpoint->error;
-  if (endpoint->error.empty()) result = co_await call(api->context, *endpoint, ref, event);
+  if (endpoint->error.empty()) result = co_await call(api, *endpoint, ref, event);
   co_return answer(result, event.id, message_id(ref, event.id));
 }
 

@@ -1,6 +1,7 @@
 // run_hub: the private PostgreSQL when wanted, then the hub (hub.cpp), then the exit code.
 #include "eventhub/app/app.hpp"
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -32,6 +33,14 @@ void raise_descriptor_limit() {
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) log::warn("cannot raise the limit of open files");
 }
 
+// A core file holds secrets and payloads. With the address sanitizer it cannot be forbidden: its
+// leak checker attaches to the process as a debugger does.
+void forbid_core_dumps() {
+#ifndef EVENTHUB_SANITIZED
+  if (::prctl(PR_SET_DUMPABLE, 0) != 0) log::warn("cannot forbid core files");
+#endif
+}
+
 // What did not end in time still refers to its hub, which therefore lives as long as the process.
 app::Hub* abandoned = nullptr;
 
@@ -54,6 +63,7 @@ int run_hub(Config config) {
   static_cast<void>(std::signal(SIGHUP, SIG_IGN));
   name_worker(config);
   raise_descriptor_limit();
+  if (!config.core_dumps) forbid_core_dumps();
   std::unique_ptr<store::EmbeddedPostgres> embedded;
   try {
     if (config.embedded.enabled) {

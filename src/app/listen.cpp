@@ -15,6 +15,7 @@
 
 #include "eventhub/core/json.hpp"
 #include "eventhub/core/log.hpp"
+#include "eventhub/core/utf8.hpp"
 #include "eventhub/http/server.hpp"
 #include "eventhub/http/sign.hpp"
 
@@ -28,12 +29,8 @@ http::Response refusal(int status, std::string_view detail) {
       .status = status, .content_type = "text/plain", .body = std::string(detail), .close = true};
 }
 
-// What a terminal would obey is not for it.
 std::string printable(std::string_view text, std::size_t limit) {
-  std::string shown(text.substr(0, limit));
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
+  std::string shown = terminal_text(text.substr(0, limit));
   if (text.size() > limit) shown += "…";
   return shown;
 }

@@ -30,7 +30,6 @@ class Cleanup final : public store::Role {
 
  private:
   Task<void> serve();
-  Task<bool> stand_by(store::Housekeeping& house);
   Task<void> own(store::Housekeeping& house);
   Task<void> run_once(store::Housekeeping& house);
   Task<void> step(std::string name, Task<void> work);
@@ -50,20 +49,10 @@ Task<void> Cleanup::serve() {
   context_.metrics.parked(0);
   context_.metrics.partitions(0);
   std::unique_ptr<store::Housekeeping> house = co_await store::Housekeeping::connect(context_);
-  const bool owner = co_await stand_by(*house);
+  const bool owner = co_await loop_.stand_by(*house, kTick);
   if (!owner) co_return;
   co_await own(*house);
   co_await house->release();
-}
-
-Task<bool> Cleanup::stand_by(store::Housekeeping& house) {
-  while (!loop_.stopping()) {
-    const bool owner = co_await house.try_acquire();
-    loop_.succeeded();
-    if (owner) co_return true;
-    co_await loop_.pause(kTick);
-  }
-  co_return false;
 }
 
 Task<void> Cleanup::own(store::Housekeeping& house) {

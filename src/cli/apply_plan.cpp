@@ -89,9 +89,7 @@ std::set<std::string> header_names(const JsonValue& headers) {
   std::set<std::string> names;
   if (headers.kind != JsonKind::object) return names;
   const Row row(headers.text);
-  for (const JsonMember& member : row.members()) {
-    names.insert(is_authorization(member.name) ? std::string(kAuthorization) : member.name);
-  }
+  for (const JsonMember& member : row.members()) names.insert(canonical_header(member.name));
   return names;
 }
 

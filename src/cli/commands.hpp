@@ -22,6 +22,7 @@ int delete_subscriber(Session& session, const Values& values);
 int pause_subscriber(Session& session, const Values& values);
 int resume_subscriber(Session& session, const Values& values);
 int test_subscriber(Session& session, const Values& values);
+int match_subscriber(Session& session, const Values& values);
 int rotate_secret(Session& session, const Values& values);
 int apply_subscribers(Session& session, const Values& values);
 

@@ -11,6 +11,7 @@
 #include "cli/reach.hpp"
 #include "cli/session.hpp"
 #include "cli/table.hpp"
+#include "eventhub/core/utf8.hpp"
 
 namespace eventhub::cli {
 namespace {
@@ -54,7 +55,7 @@ Finding answer_of(Session& session, const std::string& url) {
       {.method = "GET", .target = "/readyz", .headers = {}, .body = {}, .repeatable = true});
   if (ready.status != 200) {
     finding.level = Level::fail;
-    finding.found = fmt::format("{} answers {}: {}", url, ready.status, one_line(ready.body));
+    finding.found = fmt::format("{} answers {}: {}", url, ready.status, terminal_text(ready.body));
     finding.advice = "its log says why; GET /readyz?verbose says what is missing";
   }
   return finding;
@@ -91,7 +92,9 @@ std::optional<Finding> judge_subscriber(std::string_view json) {
   if (!problem.empty()) {
     finding.level = Level::fail;
     finding.found = problem;
-    finding.advice = "name the key that encrypted it in secrets.master_key of every hub";
+    finding.advice = problem.find("its filter") != std::string::npos
+                         ? fmt::format("eventhubd subscribers update '{}' --filter …", name)
+                         : "name the key that encrypted it in secrets.master_key of every hub";
   } else if (row.is("paused", "true")) {
     const std::string reason = row.text("paused_reason");
     finding.found = "is paused" + (reason.empty() ? "" : ": " + reason);
@@ -166,7 +169,8 @@ int report(const Findings& findings, bool json) {
       text += out.done() + "\n";
     } else {
       text += Table::line({level, finding.what, finding.found}, {4, 24});
-      if (!finding.advice.empty()) text += fmt::format("      -> {}\n", one_line(finding.advice));
+      if (!finding.advice.empty())
+        text += fmt::format("      -> {}\n", terminal_text(finding.advice));
     }
   }
   print_text(text);

@@ -10,6 +10,7 @@
 #include "cli/error.hpp"
 #include "cli/files.hpp"
 #include "cli/table.hpp"
+#include "eventhub/core/utf8.hpp"
 
 namespace eventhub::cli {
 namespace {
@@ -66,8 +67,8 @@ std::string refusal_text(const CallAnswer& answer) {
   }
   if (!places.empty()) detail.clear();
   return fmt::format("refused ({}{}{}){}{}{}{}", answer.status, title.empty() ? "" : " ",
-                     one_line(title), detail.empty() ? "" : ": ", one_line(detail), places,
-                     hint_for(answer));
+                     terminal_text(title), detail.empty() ? "" : ": ", terminal_text(detail),
+                     places, hint_for(answer));
 }
 
 Session::Session(const ApiPlace& place, bool json) : key_(place.key), json_(json) {

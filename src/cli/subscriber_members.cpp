@@ -44,6 +44,19 @@ void add_order(const Values& values, ObjectText& body) {
   if (*key != "none") body.text("ordering_key", *key);
 }
 
+// What is emptied by the word none.
+void add_routing(const Values& values, ObjectText& body) {
+  if (const auto filter = values.text("filter")) {
+    if (*filter != "none" && validate_json(*filter, 64)) {
+      throw UsageError("--filter: it is not valid JSON");
+    }
+    body.json("filter", *filter == "none" ? "null" : *filter);
+  }
+  const auto organization = values.text("org");
+  if (!organization) return;
+  body.json("organization_id", *organization == "none" ? "null" : quoted_json(*organization));
+}
+
 void add_headers(const Values& values, ObjectText& body) {
   ObjectText headers;
   for (const std::string& header : values.all("header")) {
@@ -115,6 +128,7 @@ std::string subscriber_body(const Values& values, bool whole) {
   }
   add_types(values, whole, body);
   add_order(values, body);
+  add_routing(values, body);
   add_numbers(values, body);
   if (const auto list = values.text("backoff")) {
     const std::string numbers = "[" + *list + "]";

@@ -90,6 +90,14 @@ int test_subscriber(Session& session, const Values& values) {
   return Row(body).is("delivered", "true") ? kDone : kRefused;
 }
 
+int match_subscriber(Session& session, const Values& values) {
+  const std::string path = subscriber_path(session, values, "/match");
+  auto file = opened_file("file", values.needed("file"));
+  const std::string body = session.post(path, all_of(file));
+  print_subscriber(session, body);
+  return Row(body).is("matches", "true") ? kDone : kRefused;
+}
+
 int rotate_secret(Session& session, const Values& values) {
   ObjectText body;
   if (const auto path = values.text("secret-file"))

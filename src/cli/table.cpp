@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "eventhub/core/utf8.hpp"
+
 namespace eventhub::cli {
 namespace {
 
@@ -23,19 +25,11 @@ std::string cut_to(std::string_view text, std::size_t width) {
 
 std::string cell_text(const std::string& cell, bool last) {
   if (cell.empty()) return "-";
-  std::string text = one_line(cell);
+  std::string text = terminal_text(cell);
   return !last && width_of(text) > kCellMax ? cut_to(text, kCellMax) : text;
 }
 
 }  // namespace
-
-std::string one_line(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
-  }
-  return out;
-}
 
 std::size_t width_of(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), starts_code_point));

@@ -5,8 +5,6 @@
 
 namespace eventhub::cli {
 
-// Text in one line of a terminal: control characters become spaces.
-std::string one_line(std::string_view text);
 // How many columns it takes: code points, as good as it gets without a table of widths.
 std::size_t width_of(std::string_view text);
 

@@ -87,6 +87,9 @@ std::optional<InputError> complete(NewApiKey& key) {
   if (!is_name(key.name)) return not_a_name("name");
   if (key.producer.empty()) key.producer = key.name;
   if (!is_name(key.producer)) return not_a_name("producer");
+  if (key.name == kSettingsKeyName) {
+    return InputError{"name is that of the key in the settings", "#/name"};
+  }
   if (key.scopes.empty()) {
     return InputError{"scopes must name at least one of publish, read, admin", "#/scopes"};
   }

@@ -77,6 +77,10 @@ std::optional<InputError> read_attributes(const CloudAttributes& attributes, Clo
   if (*find_attribute(attributes, "specversion") != "1.0") {
     return attribute_error("specversion", "must be 1.0");
   }
+  for (const std::string_view name : {"id", "source"}) {
+    const auto fault = event_text_fault(EventText::cloud_id, *find_attribute(attributes, name));
+    if (!fault.empty()) return attribute_error(name, fault);
+  }
   out.id = *find_attribute(attributes, "id");
   out.source = *find_attribute(attributes, "source");
   for (const Mapped& mapped : kMapped) {

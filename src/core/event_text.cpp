@@ -9,6 +9,7 @@ namespace {
 constexpr std::size_t kTypeMax = 255;
 constexpr std::size_t kVersionMax = 64;
 constexpr std::size_t kTextMax = 255;
+constexpr std::size_t kCloudIdMax = 1024;  // id and source of a CloudEvent: a source is a URI
 
 bool is_type_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -56,6 +57,9 @@ std::string_view event_text_fault(EventText kind, std::string_view text) {
         return "must be 1 to 255 printable ASCII characters";
       }
       return {};
+    case EventText::cloud_id:
+      if (text.size() > kCloudIdMax) return "must be at most 1024 bytes";
+      return has_control(text) ? "must not contain control characters" : std::string_view{};
     case EventText::id:
       break;
   }

@@ -5,7 +5,7 @@
 #include "json_walk.hpp"
 
 namespace eventhub {
-namespace {
+namespace json {
 
 JsonValue::Kind kind_of(char first) {
   switch (first) {
@@ -25,11 +25,14 @@ JsonValue::Kind kind_of(char first) {
   }
 }
 
+}  // namespace json
+namespace {
+
 bool read_value(json::Walker& walk, JsonValue& out) {
   const char first = walk.peek();
   const char* from = walk.position();
   if (!walk.value()) return false;
-  out = {kind_of(first), {from, static_cast<std::size_t>(walk.position() - from)}};
+  out = {json::kind_of(first), {from, static_cast<std::size_t>(walk.position() - from)}};
   return true;
 }
 

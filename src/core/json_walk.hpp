@@ -66,6 +66,9 @@ class Walker {
   const char* fault_ = nullptr;
 };
 
+// What kind of value begins with this byte, in a checked text.
+JsonValue::Kind kind_of(char first);
+
 // Undoes the escapes of a checked string. False when it holds half a surrogate pair.
 bool unescape(std::string_view raw, std::string& out);
 

@@ -6,32 +6,12 @@
 #include <algorithm>
 #include <chrono>
 
+#include "eventhub/core/utf8.hpp"
+
 namespace eventhub::log {
 namespace {
 
 constexpr std::size_t kValueBytesMax = 4096;
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
-
-// Length of the well-formed UTF-8 sequence at the start of `text`, 0 when there is none (RFC 3629:
-// no overlong forms, no surrogates, nothing above U+10FFFF).
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [text](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
-  };
-  const auto tail = [&byte](std::size_t i) { return byte(i) >= 0x80 && byte(i) <= 0xBF; };
-  const unsigned first = byte(0), second = byte(1);
-  if (first < 0x80) return 1;
-  if (first >= 0xC2 && first <= 0xDF) return tail(1) ? 2 : 0;
-  if (first >= 0xE0 && first <= 0xEF) {
-    const bool fits = !(first == 0xE0 && second < 0xA0) && !(first == 0xED && second > 0x9F);
-    return fits && tail(1) && tail(2) ? 3 : 0;
-  }
-  if (first >= 0xF0 && first <= 0xF4) {
-    const bool fits = !(first == 0xF0 && second < 0x90) && !(first == 0xF4 && second > 0x8F);
-    return fits && tail(1) && tail(2) && tail(3) ? 4 : 0;
-  }
-  return 0;
-}
 
 void append_ascii(std::string& out, char c) {
   switch (c) {
@@ -80,10 +60,10 @@ void append_escaped(std::string& out, std::string_view text) {
     out.append(text.begin(), special);
     text.remove_prefix(static_cast<std::size_t>(special - text.begin()));
     if (text.empty()) break;
-    const std::size_t length = sequence_length(text);
+    const std::size_t length = utf8_length(text);
     const bool c1 = length == 2 && text[0] == '\xC2' && static_cast<unsigned char>(text[1]) < 0xA0;
     if (length == 0) {
-      out += kReplacement;
+      out += kReplacementCharacter;
     } else if (length == 1) {
       append_ascii(out, text[0]);
     } else if (c1) {  // terminals act on these as on ESC

@@ -44,6 +44,8 @@ void add_process(std::vector<Option>& table) {
        "a notification looks away."});
   table.push_back({"drain_timeout_ms", "", top<&C::drain_timeout>, 0, kHour,
                    "How long after SIGTERM what is in flight may take, in milliseconds."});
+  table.push_back({"core_dumps", "", top<&C::core_dumps>, 0, 0,
+                   "A crash may leave a core file, which holds secrets and payloads."});
   table.push_back(
       {"metrics_label_values_max", "", top<&C::metrics_label_values_max>, 0, 100'000,
        "How many event types and subscribers have metrics of their own; the rest count as "
@@ -78,8 +80,8 @@ void add_server(std::vector<Option>& table) {
   table.push_back(
       {"server.bodies_in_flight_bytes_max", "", in<S, &T::bodies_in_flight_bytes_max>, kKiB,
        1024 * kGiB,
-       "Request bodies in memory, all connections together, in bytes; beyond it requests "
-       "are answered 503."});
+       "Request bodies in memory, all connections together, in bytes; one address has a quarter of "
+       "it, and at least one body; beyond it requests are answered 503."});
   table.push_back({"server.header_timeout_ms", "", in<S, &T::header_timeout>, 1, kHour,
                    "A request's header must be complete after so many milliseconds."});
   table.push_back({"server.body_timeout_ms", "", in<S, &T::body_timeout>, 1, kHour,

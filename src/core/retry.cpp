@@ -19,8 +19,11 @@ bool has_status(const AttemptResult& result) {
   return result.kind == Kind::answered && result.status >= 200 && result.status <= 599;
 }
 
-bool is_retryable(const AttemptResult& result) {
-  return !has_status(result) || result.status == 429 || result.status >= 500;
+bool is_retryable(const AttemptResult& result, const RetryPolicy& policy) {
+  const auto holds = [&](const StatusRange& range) {
+    return range.first <= result.status && result.status <= range.last;
+  };
+  return !has_status(result) || std::ranges::any_of(policy.statuses, holds);
 }
 
 std::string describe(const AttemptResult& result) {
@@ -37,7 +40,7 @@ Verdict dead(Outcome outcome, std::string reason, std::string detail) {
   return verdict;
 }
 
-// 3xx and the 4xx that no repetition will mend.
+// What no repetition will mend.
 Verdict rejected(const AttemptResult& result) {
   const std::string error = describe(result);
   if (result.status < 400) {
@@ -77,12 +80,23 @@ Millis backoff(const RetryPolicy& policy, int retry, double random) {
 
 }  // namespace
 
+std::optional<StatusRange> parse_statuses(std::string_view text) {
+  if (text.size() != 3 || text[0] < '3' || text[0] > '5') return std::nullopt;
+  const int hundreds = (text[0] - '0') * 100;
+  if (text.substr(1) == "xx") return StatusRange{hundreds, hundreds + 99};
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (!is_digit(text[1]) || !is_digit(text[2])) return std::nullopt;
+  const int rest = (text[1] - '0') * 10 + (text[2] - '0');
+  return StatusRange{hundreds + rest, hundreds + rest};
+}
+
 Sign sign_of(const AttemptResult& result) {
   if (result.kind == Kind::refused || result.kind == Kind::not_started ||
       result.kind == Kind::expired) {
     return Sign::none;
   }
-  if (is_retryable(result)) return Sign::failed;
+  const bool ill = !has_status(result) || result.status == 429 || result.status >= 500;
+  if (ill) return Sign::failed;  // whatever the subscriber wants tried again
   return result.status < 300 ? Sign::delivered : Sign::answered;
 }
 
@@ -93,7 +107,7 @@ Verdict decide(const AttemptResult& result, int attempt, const Subscriber& subsc
   }
   if (result.kind == Kind::expired) return dead(Outcome::expired, "expired", describe(result));
   if (has_status(result) && result.status < 300) return Verdict{};
-  if (!is_retryable(result)) return rejected(result);
+  if (!is_retryable(result, subscriber.retry)) return rejected(result);
   if (subscriber.guarantee == Guarantee::at_most_once) return failed_once(result);
   if (attempt > subscriber.retry.limit) {
     return dead(Outcome::dead, "retries_exhausted",

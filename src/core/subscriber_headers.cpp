@@ -1,5 +1,5 @@
 // Which request headers of its own a subscriber may have. Asked when a row is loaded (src/store)
-// and when one is written by the API; is_authorization also by `subscribers apply`.
+// and when one is written by the API; canonical_header also by `subscribers apply`.
 #include "eventhub/core/subscriber_headers.hpp"
 
 #include <algorithm>
@@ -54,8 +54,15 @@ std::string_view header_fault(std::string_view name, std::string_view value) {
   return {};
 }
 
-bool is_authorization(std::string_view header) {
-  return same_ignoring_case(header, kAuthorization);
+std::string canonical_header(std::string_view name) {
+  std::string out(name);
+  bool first = true;
+  for (char& c : out) {
+    const auto byte = static_cast<unsigned char>(c);
+    c = static_cast<char>(first ? std::toupper(byte) : std::tolower(byte));
+    first = c == '-';
+  }
+  return out;
 }
 
 }  // namespace eventhub

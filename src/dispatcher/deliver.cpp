@@ -119,7 +119,7 @@ Task<Worker::Sent> Worker::send(Start start, EventPtr event, Time sent_at) {
   co_return sent;
 }
 
-void Worker::settle(const Start& start, const Sent& sent, Time sent_at, const EventPtr& event) {
+Verdict Worker::settle(const Start& start, const Sent& sent, Time sent_at, const EventPtr& event) {
   const AttemptResult& result = sent.result;
   const Verdict verdict = decide(result, start.attempt, *start.subscriber,
                                  context_.config.webhook.retry_after_max, random_share());
@@ -141,6 +141,7 @@ void Worker::settle(const Start& start, const Sent& sent, Time sent_at, const Ev
   ended.sign = sign_of(result);
   lanes_.ended(start, std::move(ended));
   if (lanes_.health_urgent()) health_due_.set();
+  return verdict;
 }
 
 Task<void> Worker::deliver(Start start) {
@@ -179,8 +180,7 @@ Task<void> Worker::deliver(Start start) {
     co_return;
   }
   EVENTHUB_FAULT_POINT("disp.after_response_before_record");
-  settle(start, sent, sent_at, event);
-  if (result.status == 410 && result.kind == AttemptResult::Kind::answered) {
+  if (settle(start, sent, sent_at, event).pause_subscriber) {
     spawn(context_.executor, "pause",
           context_.subscribers.pause(start.ref.sid, "the receiver answered 410 Gone"));
   }

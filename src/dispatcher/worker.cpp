@@ -25,8 +25,7 @@ LanesConfig lanes_config(const Config& config) {
 
 http::ClientOptions client_options(const Config& config) {
   http::ClientOptions client;
-  client.own_bind = config.server.bind;
-  client.own_port = config.server.port;
+  client.own = http::listeners(config.server);
   return client;
 }
 

@@ -92,7 +92,7 @@ class Worker final : public store::Role {
   static Sent impossible(std::string reason, std::string error);
   static Sent expired(Time expires_at);
   Task<Sent> send(Start start, EventPtr event, Time sent_at);
-  void settle(const Start& start, const Sent& sent, Time sent_at, const EventPtr& event);
+  Verdict settle(const Start& start, const Sent& sent, Time sent_at, const EventPtr& event);
 
   void observe();
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "eventhub/core/match.hpp"
@@ -17,13 +18,13 @@ struct Chunk {
 // so memory is bounded by a chunk. `events` and `matcher` outlive it.
 class Chunks {
  public:
-  Chunks(const std::vector<EventHeader>& events, const Matcher& matcher, std::size_t rows_max)
+  Chunks(std::span<const EventHeader> events, const Matcher& matcher, std::size_t rows_max)
       : events_(events), matcher_(matcher), rows_max_(rows_max) {}
   // False after the last one. Events without messages belong to a chunk too: it moves the cursor.
   bool next(Chunk& chunk);
 
  private:
-  const std::vector<EventHeader>& events_;
+  std::span<const EventHeader> events_;
   const Matcher& matcher_;
   std::size_t rows_max_;
   std::size_t position_ = 0;      // the next event to match

@@ -15,6 +15,7 @@ namespace eventhub {
 namespace {
 
 constexpr std::size_t kRowsPerCommit = 8'000;
+constexpr std::int64_t kBodyBytes = 16 << 20;  // of payloads in memory, but for a larger one
 constexpr Millis kHeartbeat{1'000};   // the server drops a lock session that is silent for 10 s
 constexpr Millis kStandbyFloor{100};  // between two tries for the lock
 constexpr Millis kPollFloor{10};      // a signal is there before, at the latest after 10 ms
@@ -35,7 +36,9 @@ class Fanout final : public store::Role {
   Task<bool> stand_by(store::Sequencer& session);
   Task<void> own(store::Sequencer& session);
   Task<std::size_t> run_once(store::Sequencer& session);
-  Task<void> fan_out(store::Sequencer& session, const store::Sequencer::Feed& feed);
+  Task<void> fan_out(store::Sequencer& session, store::Sequencer::Feed& feed);
+  Task<std::size_t> complete(store::Sequencer& session, std::span<EventHeader> events);
+  Task<void> commit(store::Sequencer& session, std::span<const EventHeader> events);
   Task<void> update_matcher(std::int64_t version);
   Task<void> heartbeat_when_due(store::Sequencer& session);
   Wakeup& events() { return context_.wakeups.of(store::Signal::events); }
@@ -92,7 +95,7 @@ Task<void> Fanout::own(store::Sequencer& session) {
 }
 
 Task<std::size_t> Fanout::run_once(store::Sequencer& session) {
-  const store::Sequencer::Feed feed = co_await session.read(context_.config.fanout.batch_rows_max);
+  store::Sequencer::Feed feed = co_await session.read(context_.config.fanout.batch_rows_max);
   if (feed.events.empty()) co_return 0;
   EVENTHUB_FAULT_POINT("fanout.read");
   co_await update_matcher(feed.subscribers_version);
@@ -110,9 +113,36 @@ Task<void> Fanout::update_matcher(std::int64_t version) {
   if (!matcher_ || matcher_->version() != current->version) matcher_.emplace(current);
 }
 
-Task<void> Fanout::fan_out(store::Sequencer& session, const store::Sequencer::Feed& feed) {
-  Chunks chunks(feed.events, *matcher_, kRowsPerCommit);
+Task<void> Fanout::fan_out(store::Sequencer& session, store::Sequencer::Feed& feed) {
   context_.metrics.batch("fanout", feed.events.size());
+  std::span<EventHeader> rest(feed.events);
+  while (!rest.empty() && !loop_.stopping()) {
+    const std::size_t whole = co_await complete(session, rest);
+    const std::span<EventHeader> events = rest.first(whole);
+    co_await commit(session, events);
+    rest = rest.subspan(whole);
+    if (rest.empty()) break;
+    for (EventHeader& event : events) std::string().swap(event.payload);
+    co_await heartbeat_when_due(session);
+  }
+}
+
+// Reads of the events what somebody's filter or key asks for. Returns how many of them, from the
+// first on, can be matched; at least one.
+Task<std::size_t> Fanout::complete(store::Sequencer& session, std::span<EventHeader> events) {
+  if (!matcher_->reads_bodies()) co_return events.size();
+  std::vector<EventHeader*> wanted;
+  for (EventHeader& event : events) {
+    if (matcher_->needs_body(event)) wanted.push_back(&event);
+  }
+  if (wanted.empty()) co_return events.size();
+  const std::size_t read = co_await session.read_bodies(wanted, kBodyBytes);
+  if (read == wanted.size()) co_return events.size();
+  co_return static_cast<std::size_t>(wanted[read] - events.data());
+}
+
+Task<void> Fanout::commit(store::Sequencer& session, std::span<const EventHeader> events) {
+  Chunks chunks(events, *matcher_, kRowsPerCommit);
   Chunk chunk;
   while (!loop_.stopping() && chunks.next(chunk)) {
     co_await session.append(chunk.messages, chunk.through);

@@ -30,7 +30,6 @@ class Mover final : public store::Role {
 
  private:
   Task<void> serve();
-  Task<bool> stand_by(store::Outbox& outbox);
   Task<void> own(store::Outbox& outbox);
   Wakeup& published() { return context_.wakeups.of(store::Signal::outbox); }
 
@@ -40,20 +39,10 @@ class Mover final : public store::Role {
 
 Task<void> Mover::serve() {
   std::unique_ptr<store::Outbox> outbox = co_await store::Outbox::connect(context_);
-  const bool owner = co_await stand_by(*outbox);
+  const bool owner = co_await loop_.stand_by(*outbox, kMoverStandby);
   if (!owner) co_return;
   co_await own(*outbox);
   co_await outbox->release();
-}
-
-Task<bool> Mover::stand_by(store::Outbox& outbox) {
-  while (!loop_.stopping()) {
-    const bool owner = co_await outbox.try_acquire();
-    loop_.succeeded();
-    if (owner) co_return true;
-    co_await loop_.pause(kMoverStandby);
-  }
-  co_return false;
 }
 
 Task<void> Mover::own(store::Outbox& outbox) {

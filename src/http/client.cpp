@@ -40,7 +40,7 @@ Client::Impl::Impl(Executor io, const WebhookConfig& webhook_config,
       deadlines(executor, clock),
       pool(executor, clock, limits(webhook, options)),
       resolver(executor, clock, deadlines, webhook.dns_timeout, webhook.dns_servers) {
-  egress.listens_on(options.own_bind, options.own_port);
+  egress.listens_on(options.own);
 }
 
 Client::Client(Executor executor, const WebhookConfig& webhook, const EgressConfig& egress,

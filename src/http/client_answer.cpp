@@ -8,6 +8,8 @@
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 
+#include "eventhub/core/utf8.hpp"
+
 namespace eventhub::http {
 namespace {
 
@@ -142,36 +144,12 @@ void Answer::end_of_stream() {
   complete_ = true;
 }
 
-namespace {
-
-// Length of the valid UTF-8 sequence at the front of `text`, 0 when there is none (RFC 3629).
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return first == 0 ? 0 : 1;
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
-  unsigned char low = 0x80;
-  unsigned char high = 0xbf;
-  if (first == 0xe0) low = 0xa0;
-  if (first == 0xed) high = 0x9f;
-  if (first == 0xf0) low = 0x90;
-  if (first == 0xf4) high = 0x8f;
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (std::size_t i = 2; i < length; ++i) {
-    if ((byte(i) & 0xc0U) != 0x80) return 0;
-  }
-  return length;
-}
-
-}  // namespace
-
 std::string printable(std::string_view text, std::size_t bytes_max) {
-  constexpr std::string_view kReplacement = "\xef\xbf\xbd";
   std::string out;
   while (!text.empty()) {
-    const std::size_t length = sequence_length(text);
-    const std::string_view next = length == 0 ? kReplacement : text.substr(0, length);
+    // PostgreSQL's text holds no NUL.
+    const std::size_t length = text.front() == '\0' ? 0 : utf8_length(text);
+    const std::string_view next = length == 0 ? kReplacementCharacter : text.substr(0, length);
     if (out.size() + next.size() > bytes_max) break;
     out += next;
     text.remove_prefix(std::max<std::size_t>(length, 1));

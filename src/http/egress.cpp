@@ -144,15 +144,16 @@ EgressPolicy::EgressPolicy(const EgressConfig& config)
   }
 }
 
-void EgressPolicy::listens_on(std::string bind, std::uint16_t port) {
-  own_bind_ = std::move(bind);
-  own_port_ = port;
+std::vector<Listener> listeners(const ServerConfig& config) {
+  return {{config.bind, config.port}, {config.metrics_bind, config.metrics_port}};
 }
 
 std::string EgressPolicy::refuse(const ip::address& address, std::uint16_t port) const {
   std::string reason = refuse_range(address);
-  const bool own = port != 0 && port == own_port_ && !allow_self_;
-  if (reason.empty() && own && reaches(address, own_bind_)) {
+  const bool own = std::any_of(own_.begin(), own_.end(), [&](const Listener& listener) {
+    return port != 0 && port == listener.port && reaches(address, listener.bind);
+  });
+  if (reason.empty() && own && !allow_self_) {
     reason = address.to_string() + " port " + std::to_string(port) +
              " is where this process listens itself; egress.allow_self permits it";
   }

@@ -65,6 +65,59 @@ bool is_number(std::string_view value) {
   return !value.empty() && std::all_of(value.begin(), value.end(), is_digit);
 }
 
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t";
+  text.remove_prefix(std::min(text.find_first_not_of(kBlanks), text.size()));
+  return text.substr(0, text.find_last_not_of(kBlanks) + 1);
+}
+
+// Whether `judge` finds what it looks for in one of the parts of a list.
+template <class Judge>
+bool any_part(std::string_view list, char separator, const Judge& judge) {
+  for (;;) {
+    const std::size_t end = std::min(list.find(separator), list.size());
+    if (judge(trimmed(list.substr(0, end)))) return true;
+    if (end == list.size()) return false;
+    list.remove_prefix(end + 1);
+  }
+}
+
+// A proxy takes away the fields that Connection names, and what comes behind it reads another
+// request.
+bool names_framing(std::string_view part) {
+  return equal_ignoring_case(part, "content-length") ||
+         equal_ignoring_case(part, "transfer-encoding") || equal_ignoring_case(part, "host");
+}
+
+bool is_coding(std::string_view part) {
+  return !part.empty() && !equal_ignoring_case(part, "identity");
+}
+
+bool is_other_charset(std::string_view parameter) {
+  const std::size_t equals = std::min(parameter.find('='), parameter.size());
+  if (!equal_ignoring_case(trimmed(parameter.substr(0, equals)), "charset")) return false;
+  std::string_view value = trimmed(parameter.substr(std::min(equals + 1, parameter.size())));
+  if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
+    value = value.substr(1, value.size() - 2);
+  }
+  return !equal_ignoring_case(value, "utf-8") && !equal_ignoring_case(value, "utf8");
+}
+
+// The fields that say how a body is to be read: as it is, and as UTF-8. Who is beside us and
+// follows another word of them reads another body.
+Refused judge_meaning(std::string_view name, std::string_view value) {
+  if (equal_ignoring_case(name, "connection") && any_part(value, ',', names_framing)) {
+    return {400, "Connection names a field that says where the request ends or whom it is for"};
+  }
+  if (equal_ignoring_case(name, "content-encoding") && any_part(value, ',', is_coding)) {
+    return {415, "no Content-Encoding but identity"};
+  }
+  if (equal_ignoring_case(name, "content-type") && any_part(value, ';', is_other_charset)) {
+    return {415, "no charset but UTF-8"};
+  }
+  return {};
+}
+
 struct Counts {
   int hosts = 0, lengths = 0, encodings = 0;
 };
@@ -85,6 +138,8 @@ Refused judge_field(std::string_view name, std::string_view value, int version, 
   } else if (version >= 11 && equal_ignoring_case(name, "expect")) {
     if (!equal_ignoring_case(value, "100-continue"))
       return {417, "no expectation but 100-continue"};
+  } else {
+    return judge_meaning(name, value);
   }
   return {};
 }

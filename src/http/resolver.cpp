@@ -14,12 +14,20 @@ constexpr Seconds kTtlMin{1};
 constexpr Seconds kTtlMax{60};
 constexpr Seconds kNegativeTtl{1};
 
-// The last two labels: names that are likely served, and likely to fail, together.
+// Where the label before the one at `at` begins.
+std::size_t label_before(const std::string& host, std::size_t at) {
+  if (at < 2) return 0;
+  const auto dot = host.rfind('.', at - 2);
+  return dot == std::string::npos ? 0 : dot + 1;
+}
+
+// Names that are likely served, and likely to fail, together: the last two labels, or three below
+// what looks like a registry's own (co.uk, com.au).
 std::string zone_of(const std::string& host) {
-  const auto last = host.rfind('.');
-  if (last == std::string::npos || last == 0) return host;
-  const auto before = host.rfind('.', last - 1);
-  return before == std::string::npos ? host : host.substr(before + 1);
+  const std::size_t last = label_before(host, host.size() + 1);
+  const std::size_t second = label_before(host, last);
+  const bool registry = host.size() - last == 2 && last >= second + 2 && last - second <= 4;
+  return host.substr(registry ? label_before(host, second) : second);
 }
 
 AddressesPtr failure(const std::string& host, const std::string& why) {

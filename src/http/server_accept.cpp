@@ -84,7 +84,7 @@ std::string_view ServerCore::reason_to_turn_away(const asio::ip::address& peer) 
   const std::size_t served = connections_.size() - turned_away_;
   if (served >= static_cast<std::size_t>(config_.connections_max)) return "too many connections";
   const auto of_peer = per_ip_.find(peer);
-  if (of_peer != per_ip_.end() && of_peer->second >= config_.connections_per_ip_max) {
+  if (of_peer != per_ip_.end() && of_peer->second.connections >= config_.connections_per_ip_max) {
     return "too many connections from this address";
   }
   return {};

@@ -33,7 +33,7 @@ ServerConnection::ServerConnection(std::shared_ptr<ServerCore> core, tcp::socket
 }
 
 ServerConnection::~ServerConnection() {
-  server->release_body(charged_);
+  release();
   server->remove(*this);
 }
 
@@ -119,7 +119,9 @@ Step ServerConnection::header_complete() {
   if (refused) return Step::refused;
   request.method = head.method;
   request.peer = peer_;
-  request.key = nullptr;
+  request.route = nullptr;
+  request.key.reset();
+  request.answer_headers.clear();
   const std::size_t path_end = std::min(head.target.find('?'), head.target.size());
   request.path = head.target.substr(0, path_end);
   request.query = head.target.substr(std::min(path_end + 1, head.target.size()));
@@ -131,10 +133,32 @@ Step ServerConnection::header_complete() {
   return Step::done;
 }
 
+// Who is refused is not asked for a body, and has none kept: what is still to come of it would be
+// taken for the next request.
+Step ServerConnection::admit() {
+  not_admitted_ = server->admit(request);
+  if (!not_admitted_) return Step::done;
+  if (body_outstanding()) not_admitted_->close = true;
+  return Step::refused;
+}
+
+bool ServerConnection::body_outstanding() const {
+  if (body_mode_ == BodyMode::none) return false;
+  return body_mode_ != BodyMode::in_place || input_.pending(header_bytes_).size() < length_;
+}
+
+Response ServerConnection::refusal() {
+  if (!not_admitted_) return server->refuse(refused);
+  Response response = std::move(*not_admitted_);
+  not_admitted_.reset();
+  return response;
+}
+
 Step ServerConnection::begin_body() {
   request.body = {};
   if (body_mode_ == BodyMode::none) return Step::done;
-  if (!server->bodies_fit(length_)) return refuse(503, "too many request bodies at once");
+  const std::string_view why = server->reason_to_refuse_body(*share, length_);
+  if (!why.empty()) return refuse(503, why);
   if (body_mode_ == BodyMode::in_place && !charge(length_)) return Step::refused;
   if (body_mode_ == BodyMode::apart) {
     const std::string_view here = input_.pending(header_bytes_);
@@ -168,13 +192,19 @@ Step ServerConnection::continue_chunked() {
 }
 
 bool ServerConnection::charge(std::uint64_t bytes) {
-  if (!server->bodies_fit(bytes)) {
-    refuse(503, "too many request bodies at once");
+  const std::string_view why = server->reason_to_refuse_body(*share, bytes);
+  if (!why.empty()) {
+    refuse(503, why);
     return false;
   }
-  server->charge_body(bytes);
+  server->charge_body(*share, bytes);
   charged_ += bytes;
   return true;
+}
+
+void ServerConnection::release() {
+  if (charged_ > 0) server->release_body(*share, charged_);
+  charged_ = 0;
 }
 
 // A body apart grows with what arrives, so announcing a length costs the sender as much as it costs
@@ -224,8 +254,7 @@ bool ServerConnection::wants_continue() const {
 void ServerConnection::end_request() {
   const bool in_place = body_mode_ == BodyMode::in_place;
   input_.consume(header_bytes_ + (in_place ? length_ : 0));
-  server->release_body(charged_);
-  charged_ = 0;
+  release();
   body_.clear();
   if (body_.capacity() > kBodyKept) body_.shrink_to_fit();
   body_mode_ = BodyMode::none;

@@ -45,6 +45,8 @@ struct ServerConnection {
   // From here until the body is complete it must come at server.body_rate_min.
   void await_body();
   Step parse_header();
+  // Whether the handler wants the request, by its header: done or refused.
+  Step admit();
   Step begin_body();
   Step continue_body();
   Step next_space(std::span<char>& space);
@@ -64,6 +66,8 @@ struct ServerConnection {
   std::array<boost::asio::const_buffer, 2> unwritten() const;
 
   Step refuse(int status, std::string_view detail);
+  // The answer after a Step::refused.
+  Response refusal();
 
   std::shared_ptr<ServerCore> server;
   tcp::socket socket;
@@ -71,6 +75,7 @@ struct ServerConnection {
   const boost::asio::ip::address address;  // who it counts for
   const std::string_view turned_away;      // why, or empty
   std::list<ServerConnection*>::iterator self;
+  ServerCore::Share* share = nullptr;  // nullptr when turned away: no request is read
 
   Request request;
   Refused refused;
@@ -82,6 +87,8 @@ struct ServerConnection {
   Step header_complete();
   Step continue_chunked();
   bool charge(std::uint64_t bytes);
+  void release();
+  bool body_outstanding() const;
   bool too_slow(Mono now) const;
   void cancel();
 
@@ -100,6 +107,7 @@ struct ServerConnection {
   std::size_t length_ = 0;      // Content-Length
   std::size_t body_bytes_ = 0;  // of `body_` that are received
   std::uint64_t charged_ = 0;
+  std::optional<Response> not_admitted_;
   std::string body_;
   std::string peer_;
   std::string out_;

@@ -12,6 +12,8 @@ namespace eventhub::http {
 namespace {
 
 constexpr Millis kScanMax{250};
+// So much of bodies_in_flight_bytes_max is for one address, and one body at least.
+constexpr std::int64_t kBodySharesMin = 4;
 
 // Late by at most this much; nothing to be exact about.
 Millis scan_interval(const ServerConfig& config) {
@@ -39,7 +41,8 @@ ServerCore::~ServerCore() = default;
 void ServerCore::add(ServerConnection& connection) {
   connection.self = connections_.insert(connections_.end(), &connection);
   if (connection.turned_away.empty()) {
-    ++per_ip_[connection.address];
+    connection.share = &per_ip_[connection.address];  // stays where it is
+    ++connection.share->connections;
   } else {
     ++turned_away_;
   }
@@ -51,8 +54,8 @@ void ServerCore::remove(ServerConnection& connection) {
   connections_.erase(connection.self);
   if (!connection.turned_away.empty()) {
     --turned_away_;
-  } else if (const auto of_peer = per_ip_.find(connection.address); --of_peer->second == 0) {
-    per_ip_.erase(of_peer);
+  } else if (--connection.share->connections == 0) {
+    per_ip_.erase(connection.address);
   }
   if (connections_.empty()) scan_timer_.cancel();
   report();
@@ -105,8 +108,27 @@ Limits ServerCore::limits() const {
   return limits;
 }
 
-bool ServerCore::bodies_fit(std::uint64_t bytes) const {
-  return body_bytes_ + bytes <= static_cast<std::uint64_t>(config_.bodies_in_flight_bytes_max);
+std::string_view ServerCore::reason_to_refuse_body(const Share& share, std::uint64_t bytes) const {
+  const std::int64_t all = config_.bodies_in_flight_bytes_max;
+  const std::int64_t of_one = std::max(all / kBodySharesMin, config_.body_bytes_max);
+  if (body_bytes_ + bytes > static_cast<std::uint64_t>(all)) {
+    return "too many request bodies at once";
+  }
+  if (share.body_bytes + bytes > static_cast<std::uint64_t>(of_one)) {
+    return "too many request bodies at once from this address";
+  }
+  return {};
+}
+
+// What it does wrong is our fault, not the client's, and not the process's end.
+std::optional<Response> ServerCore::admit(Request& request) {
+  if (!handler_.admit) return std::nullopt;
+  try {
+    return handler_.admit(request);
+  } catch (const std::exception& error) {
+    handler_failed(error.what());
+  }
+  return refuse({500, "an internal error"});
 }
 
 std::string_view ServerCore::date() {

@@ -34,15 +34,29 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   Limits limits() const;
   Mono mono() const { return clock_.mono(); }
   std::string_view date();
-  Task<Response> handle(Request& request) { return handler_(request); }
+  // Before the body: the answer that refuses the request, if any.
+  std::optional<Response> admit(Request& request);
+  Task<Response> handle(Request& request) { return handler_.answer(request); }
   // An answer that closes the connection; 503 gets a Retry-After.
   Response refuse(Refused why);
   void handler_failed(std::string_view what);
 
-  // Bodies being received or handled, against bodies_in_flight_bytes_max.
-  bool bodies_fit(std::uint64_t bytes) const;
-  void charge_body(std::uint64_t bytes) { body_bytes_ += bytes; }
-  void release_body(std::uint64_t bytes) { body_bytes_ -= bytes; }
+  // What one address has of the server.
+  struct Share {
+    int connections = 0;
+    std::uint64_t body_bytes = 0;
+  };
+  // Bodies being received or handled, against bodies_in_flight_bytes_max and an address's share of
+  // it. Why so many bytes more are too many; empty when they fit.
+  std::string_view reason_to_refuse_body(const Share& share, std::uint64_t bytes) const;
+  void charge_body(Share& share, std::uint64_t bytes) {
+    body_bytes_ += bytes;
+    share.body_bytes += bytes;
+  }
+  void release_body(Share& share, std::uint64_t bytes) {
+    body_bytes_ -= bytes;
+    share.body_bytes -= bytes;
+  }
 
   // From the connection's constructor and destructor.
   void add(ServerConnection& connection);
@@ -72,7 +86,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   bool accept_failing_ = false;
   std::list<ServerConnection*> connections_;
   std::size_t turned_away_ = 0;  // of these, those that are only told 503
-  std::unordered_map<boost::asio::ip::address, int> per_ip_;
+  std::unordered_map<boost::asio::ip::address, Share> per_ip_;
   std::uint64_t body_bytes_ = 0;
   Seconds date_second_{-1};
   std::string date_;

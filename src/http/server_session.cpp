@@ -13,7 +13,7 @@ namespace {
 
 namespace asio = boost::asio;
 constexpr Millis kLinger{1'000};
-constexpr std::size_t kLingerBytes = 64 << 10;
+constexpr std::size_t kLingerBytes = 2 << 20;  // who sends a whole body reads its refusal, too
 
 using Transferred = void(boost::system::error_code, std::size_t);
 
@@ -137,13 +137,14 @@ Task<bool> shake_hands(ServerConnection& c) {
 
 Task<bool> one_request(ServerConnection& c) {
   Step step = co_await read_header(c);
+  if (step == Step::done) step = c.admit();
   if (step == Step::done) step = c.begin_body();
   if (step == Step::more) step = co_await read_body(c);
   if (step == Step::gone) co_return false;
   c.no_deadline();
   Response response;
   if (step == Step::refused) {
-    response = c.server->refuse(c.refused);
+    response = c.refusal();
   } else {
     response = co_await handle(c);
   }

@@ -24,6 +24,13 @@ constexpr Millis kLookEvery{1'000};
   throw ConfigError(fmt::format("{}: cannot use \"{}\": {}", option, path, error.message()));
 }
 
+// Opening a pipe would wait for whoever writes into it.
+void require_file(std::string_view option, const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return;
+  throw ConfigError(fmt::format("{}: cannot use \"{}\": it is not a regular file", option, path));
+}
+
 // Nobody is there to type one.
 std::string no_password(std::size_t, asio::ssl::context_base::password_purpose) {
   return {};
@@ -36,6 +43,8 @@ std::unique_ptr<asio::ssl::context> load(const std::string& certificate, const s
   SSL_CTX_set_options(raw, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);  // tickets do without memory
+  require_file("server.tls_certificate_file", certificate);
+  require_file("server.tls_key_file", key);
   boost::system::error_code error;
   context->set_password_callback(no_password, error);
   context->use_certificate_chain_file(certificate, error);

@@ -2,6 +2,7 @@
 #include "eventhub/store/replay.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include "store/history_scan.hpp"
 #include "store/replay_sql.hpp"
@@ -9,8 +10,9 @@
 namespace eventhub::store {
 namespace {
 
-constexpr std::int64_t kReplayWindow = 5'000;  // events of one read
-constexpr Millis kReplayTime{1'500};           // no window is begun later than that
+constexpr std::int64_t kReplayWindow = 5'000;    // events of one read
+constexpr std::int64_t kReplayBytes = 16 << 20;  // of payloads in memory, but for a larger one
+constexpr Millis kReplayTime{1'500};             // no window is begun later than that
 
 SubscriberPtr subscriber_of(const SubscriberSet& all, const Uuid& id) {
   for (const auto& [sid, subscriber] : all.by_sid) {
@@ -28,9 +30,9 @@ Matcher matcher_of(const Subscriber& subscriber) {
   return Matcher(std::move(set));
 }
 
-std::vector<Message> matching(const pg::Result& rows, const Matcher& matcher,
-                              const std::optional<std::string>& pattern) {
-  std::vector<Message> messages;
+std::vector<EventHeader> headers(const pg::Result& rows,
+                                 const std::optional<std::string>& pattern) {
+  std::vector<EventHeader> events;
   for (int row = 0; row < rows.rows(); ++row) {
     EventHeader event;
     event.event_seq = rows.i64(row, 0);
@@ -38,9 +40,52 @@ std::vector<Message> matching(const pg::Result& rows, const Matcher& matcher,
     event.organization_id = rows.optional_text(row, 2);
     event.user_id = rows.optional_text(row, 3);
     if (pattern && !pattern_matches(*pattern, event.event_type)) continue;
-    matcher.match(event, messages);
+    events.push_back(std::move(event));
   }
-  return messages;
+  return events;
+}
+
+// Payloads for the first of `events` that somebody's filter or key looks into. Returns how many of
+// them, from the first on, can be matched; at least one.
+Task<std::size_t> complete(pg::Connection& connection, const Matcher& matcher,
+                           std::span<EventHeader> events) {
+  std::vector<EventHeader*> wanted;
+  std::vector<std::int64_t> seqs;
+  for (EventHeader& event : events) {
+    if (!matcher.reads_bodies() || !matcher.needs_body(event)) continue;
+    wanted.push_back(&event);
+    seqs.push_back(event.event_seq);
+  }
+  if (wanted.empty()) co_return events.size();
+  pg::Params params;
+  params.i64s(seqs).i64(seqs.front()).i64(seqs.back()).i64(kReplayBytes);
+  const pg::Result rows = co_await connection.run(sql::kReplayBodies, std::move(params));
+  std::size_t filled = 0;
+  std::int64_t bytes = 0;
+  for (int row = 0; row < rows.rows(); ++row) {
+    while (seqs[filled] < rows.i64(row, 0)) ++filled;  // past its retention by now
+    wanted[filled]->version = rows.text(row, 1);
+    wanted[filled]->payload = rows.text(row, 2);
+    bytes += static_cast<std::int64_t>(wanted[filled]->payload.size());
+    ++filled;
+  }
+  if (bytes < kReplayBytes || filled == wanted.size()) co_return events.size();
+  co_return static_cast<std::size_t>(wanted[filled] - events.data());
+}
+
+Task<std::vector<Message>> matching(pg::Connection& connection, const Matcher& matcher,
+                                    std::vector<EventHeader> events) {
+  std::vector<Message> messages;
+  std::span<EventHeader> rest(events);
+  while (!rest.empty()) {
+    const std::size_t whole = co_await complete(connection, matcher, rest);
+    for (EventHeader& event : rest.first(whole)) {
+      matcher.match(event, messages);
+      std::string().swap(event.payload);
+    }
+    rest = rest.subspan(whole);
+  }
+  co_return messages;
 }
 
 }  // namespace
@@ -99,7 +144,8 @@ Task<std::optional<ReplayDone>> Replay::run(Uuid id, ReplayRange range, ReplayWi
     pg::Params window;
     window.i64(after).i64(end).text(range.organization_id);
     const pg::Result rows = co_await connection->run(sql::kReplayEvents, std::move(window));
-    std::vector<Message> messages = matching(rows, matcher, range.event_type);
+    std::vector<EventHeader> events = headers(rows, range.event_type);
+    std::vector<Message> messages = co_await matching(*connection, matcher, std::move(events));
     const auto room = static_cast<std::size_t>(wish.dry_run ? kMessagesMax : most - done.sent);
     const bool cut = messages.size() > room;
     if (cut) messages.resize(room);

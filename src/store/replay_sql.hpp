@@ -18,6 +18,14 @@ inline const pg::Statement kReplayEvents{
     " WHERE event_seq > $1 AND event_seq <= $2 AND payload_expunged_at IS NULL"
     " AND ($3::text IS NULL OR organization_id = $3) ORDER BY event_seq"};
 
+// Of the events $1, from $2 to $3, the first ones until their payloads take $4 bytes together.
+inline const pg::Statement kReplayBodies{
+    "replay_bodies",
+    "SELECT event_seq, version, payload FROM (SELECT event_seq, version, payload,"
+    "  sum(octet_length(payload)) OVER (ORDER BY event_seq) - octet_length(payload) AS before"
+    "  FROM events WHERE event_seq = ANY($1) AND event_seq BETWEEN $2 AND $3) e"
+    " WHERE before < $4 ORDER BY event_seq"};
+
 // Counted up to a bound.
 inline const pg::Statement kReplayWaiting{
     "replay_waiting",

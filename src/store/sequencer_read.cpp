@@ -66,6 +66,45 @@ Task<Sequencer::Feed> Sequencer::read(int limit) {
   co_return feed;
 }
 
+// The sizes of payloads are known without reading them, so that what is past the limit is not.
+pg::Statement Sequencer::bodies_statement() const {
+  const auto branch_of = [](const Partition& partition) {
+    return fmt::format("SELECT event_seq, version, payload FROM events{} WHERE event_seq = ANY($1)",
+                       partition.suffix());
+  };
+  std::string name = "fanout_bodies" + current_->suffix();
+  if (next_) name += next_->suffix();
+  std::string text =
+      "SELECT event_seq, version, payload FROM (SELECT e.*, sum(octet_length(payload)) "
+      "OVER (ORDER BY event_seq) - octet_length(payload) AS before FROM (" +
+      branch_of(*current_);
+  if (next_) text += " UNION ALL " + branch_of(*next_);
+  text += ") e) s WHERE before < $2 ORDER BY event_seq";
+  return {std::move(name), std::move(text), "fanout_bodies"};
+}
+
+Task<std::size_t> Sequencer::read_bodies(std::span<EventHeader* const> events,
+                                         std::int64_t bytes_max) {
+  std::vector<std::int64_t> wanted;
+  wanted.reserve(events.size());
+  for (const EventHeader* event : events) wanted.push_back(event->event_seq);
+  pg::Params params;
+  params.i64s(wanted).i64(bytes_max);
+  const pg::Statement statement = bodies_statement();
+  const pg::Result result = co_await connection_->run(statement, std::move(params));
+  std::size_t filled = 0;
+  std::int64_t bytes = 0;
+  for (int row = 0; row < result.rows(); ++row) {
+    while (filled < events.size() && wanted[filled] < result.i64(row, 0)) ++filled;  // deleted
+    if (filled == events.size()) break;
+    events[filled]->version = result.text(row, 1);
+    events[filled]->payload = result.text(row, 2);
+    bytes += static_cast<std::int64_t>(events[filled]->payload.size());
+    ++filled;
+  }
+  co_return bytes < bytes_max ? events.size() : filled;
+}
+
 // The partition of the next event and the one after it, as far as they are known.
 Task<void> Sequencer::find_partitions() {
   const std::int64_t wanted = cursor_ + 1;

@@ -1,8 +1,11 @@
 // Subscribers for the management API. How a row is put together and judged: subscriber_rules.cpp.
 #include "eventhub/store/subscriber_admin.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "eventhub/core/filter.hpp"
 #include "eventhub/core/json.hpp"
 #include "store/api_time.hpp"
 #include "store/subscriber_rules.hpp"
@@ -13,9 +16,11 @@ namespace {
 // What everybody who may read sees. Headers often hold a password, so only their names are shown.
 const std::string kShown =
     "(SELECT row_to_json(r)::text FROM (SELECT s.id, s.name, s.event_type, s.event_types,"
+    " s.organization_id, s.filter,"
     " s.webhook_url, s.delivery_guarantee, s.ordering_enabled, s.ordering_key, s.retry_limit,"
-    " s.retry_backoff_seconds, s.retry_jitter, s.is_active, s.paused, s.paused_reason, s.on_dead,"
-    " s.max_in_flight, s.rate_limit, s.circuit_failures, s.circuit_open_ms,"
+    " s.retry_backoff_seconds, s.retry_jitter, s.retry_statuses, s.is_active, s.paused,"
+    " s.paused_reason, s.on_dead, s.max_in_flight, s.rate_limit, s.circuit_failures,"
+    " s.circuit_open_ms,"
     " coalesce(h.circuit, 'closed') AS circuit, " +
     api_time("h.failing_since") +
     " AS failing_since, s.timeout_ms, s.body,"
@@ -30,7 +35,9 @@ const std::string kSealed =
     ", ARRAY(SELECT v FROM unnest(ARRAY[s.secret, CASE WHEN s.previous_secret_until > now()"
     " THEN s.previous_secret END]) v WHERE starts_with(v, 'sealed:'))"
     ", ARRAY(SELECT v FROM jsonb_each_text(s.headers) h(k, v) WHERE starts_with(v, 'sealed:'))";
-const std::string kAnswer = kShown + kSealed;
+// Once more, as it is read by subscriber_row.cpp.
+const std::string kFilterText = ", s.filter::text";
+const std::string kAnswer = kShown + kSealed + kFilterText;
 
 const pg::Statement kList{
     "subscribers_list",
@@ -98,6 +105,12 @@ std::string problem_of(const pg::Result& result, int row, const SecretBox& box) 
   } catch (const SealedError& error) {
     return std::string("not called, its messages wait: a secret cannot be decrypted: ") +
            error.what();
+  }
+  if (result.is_null(row, 4)) return {};
+  const auto filter = Filter::compile(result.text(row, 4));
+  if (const auto* error = std::get_if<InputError>(&filter)) {
+    return fmt::format("not called, its messages wait: its filter cannot be read: {} at {}",
+                       error->detail, error->pointer);
   }
   return {};
 }

@@ -1,9 +1,11 @@
 // One row of `subscribers` as a Subscriber; called by subscribers.cpp for each.
 #include "store/subscriber_row.hpp"
 
+#include <set>
 #include <stdexcept>
 
 #include "eventhub/core/log.hpp"
+#include "eventhub/core/retry.hpp"
 #include "eventhub/core/subscriber_headers.hpp"
 
 namespace eventhub::store {
@@ -38,6 +40,9 @@ enum Column {
   kRateLimit,
   kCircuitFailures,
   kCircuitOpen,
+  kRetryStatuses,
+  kOrganization,
+  kFilter,
 };
 
 [[noreturn]] void unusable(std::string_view column, std::string_view value) {
@@ -53,6 +58,7 @@ Guarantee guarantee(std::string_view text) {
 OrderingKey ordering(std::string_view text) {
   if (text == "organization_id") return OrderingKey::organization_id;
   if (text == "user_id") return OrderingKey::user_id;
+  if (text.starts_with('/')) return OrderingKey::pointer;
   unusable("ordering_key", text);
 }
 
@@ -86,9 +92,11 @@ void read_headers(const pg::Result& result, int row, const SecretBox& box, Subsc
   const std::vector<std::string> names = result.texts(row, kHeaderNames);
   const std::vector<std::string> values = result.texts(row, kHeaderTexts);
   std::int64_t dropped = result.i64(row, kHeaderOthers);
+  std::set<std::string> seen;
   for (std::size_t i = 0; i < names.size(); ++i) {
     std::string value = opened(box, SecretUse::header, "headers", values.at(i));
-    if (!header_fault(names[i], value).empty()) {
+    const bool twice = !seen.insert(canonical_header(names[i])).second;
+    if (twice || !header_fault(names[i], value).empty()) {
       ++dropped;
       continue;
     }
@@ -96,8 +104,8 @@ void read_headers(const pg::Result& result, int row, const SecretBox& box, Subsc
   }
   if (dropped > 0) {
     log::warn(
-        "headers of a subscriber are left out: reserved or invalid names, or values that are not"
-        " one line of text",
+        "headers of a subscriber are left out: reserved or invalid names, the same name twice, or"
+        " values that are not one line of text",
         {{"sid", subscriber.sid}, {"headers", dropped}});
   }
 }
@@ -108,6 +116,12 @@ void read_retry(const pg::Result& result, int row, RetryPolicy& retry) {
   retry.jitter = result.f64(row, kJitter);
   if (retry.limit < 0 || retry.backoff_seconds.empty()) {
     throw std::runtime_error("retry_limit or retry_backoff_seconds cannot be used");
+  }
+  retry.statuses.clear();
+  for (const std::string& text : result.texts(row, kRetryStatuses)) {
+    const std::optional<StatusRange> range = parse_statuses(text);
+    if (!range) unusable("retry_statuses", text);
+    retry.statuses.push_back(*range);
   }
 }
 
@@ -150,17 +164,45 @@ void read_secrets(const pg::Result& result, int row, const SecretBox& box, Subsc
   subscriber.last_secret_until = result.optional_timestamp(row, kPreviousSecretUntil);
 }
 
+// A filter that cannot be read: what might pass it waits, so nothing is lost and nothing is sent
+// that nobody wants. The table refuses such a filter; this is for one that it never saw.
+std::optional<Filter> read_filter(std::string_view text, Subscriber& subscriber) {
+  auto filter = Filter::compile(text);
+  if (auto* read = std::get_if<Filter>(&filter)) return std::move(*read);
+  const auto& error = std::get<InputError>(filter);
+  subscriber.paused = true;
+  subscriber.problem =
+      fmt::format("its filter cannot be read: {} at {}", error.detail, error.pointer);
+  log::error("a subscriber is not called, its messages wait: its filter cannot be read",
+             {{"sid", subscriber.sid}, {"name", subscriber.name}, {"error", subscriber.problem}});
+  return std::nullopt;
+}
+
+void read_routing(const pg::Result& result, int row, Subscriber& subscriber) {
+  Routing routing;
+  routing.organization_id = result.optional_text(row, kOrganization);
+  const bool filtered = !result.is_null(row, kFilter);
+  if (filtered) routing.filter = read_filter(result.text(row, kFilter), subscriber);
+  if (result.boolean(row, kOrderingEnabled)) {
+    const std::string_view key = result.text(row, kOrderingKey);
+    subscriber.ordering = ordering(key);
+    if (subscriber.ordering == OrderingKey::pointer) routing.key = JsonPointer::parse(key);
+    if (subscriber.ordering == OrderingKey::pointer && !routing.key) unusable("ordering_key", key);
+  }
+  if (routing.organization_id || routing.filter || routing.key) {
+    subscriber.routing = std::make_shared<const Routing>(std::move(routing));
+  }
+}
+
 void read_fields(const pg::Result& result, int row, const SecretBox& box, Subscriber& subscriber) {
   subscriber.name = result.text(row, kName);
   subscriber.patterns = result.texts(row, kPatterns);
   subscriber.webhook_url = result.text(row, kUrl);
   subscriber.guarantee = guarantee(result.text(row, kGuarantee));
-  if (result.boolean(row, kOrderingEnabled)) {
-    subscriber.ordering = ordering(result.text(row, kOrderingKey));
-  }
   read_retry(result, row, subscriber.retry);
   subscriber.active = result.boolean(row, kActive);
   subscriber.paused = result.boolean(row, kPaused);
+  read_routing(result, row, subscriber);  // before secrets, which may end this
   subscriber.on_dead = on_dead(result.text(row, kOnDead));
   read_limits(result, row, subscriber);
   read_circuit(result, row, subscriber.circuit);

@@ -10,9 +10,11 @@
 namespace eventhub::store {
 namespace {
 
-constexpr std::array<std::string_view, 23> kColumns{"name",
+constexpr std::array<std::string_view, 26> kColumns{"name",
                                                     "event_type",
                                                     "event_types",
+                                                    "organization_id",
+                                                    "filter",
                                                     "webhook_url",
                                                     "delivery_guarantee",
                                                     "ordering_enabled",
@@ -20,6 +22,7 @@ constexpr std::array<std::string_view, 23> kColumns{"name",
                                                     "retry_limit",
                                                     "retry_backoff_seconds",
                                                     "retry_jitter",
+                                                    "retry_statuses",
                                                     "is_active",
                                                     "paused",
                                                     "on_dead",

@@ -22,7 +22,8 @@ SELECT v.version, s.sid, s.id, s.name,
        h.names, h.texts, h.others, s.secret,
        CASE WHEN s.previous_secret_until > now() THEN s.previous_secret END,
        CASE WHEN isfinite(s.previous_secret_until) THEN s.previous_secret_until END, s.spread,
-       s.rate_limit, s.circuit_failures, s.circuit_open_ms
+       s.rate_limit, s.circuit_failures, s.circuit_open_ms, s.retry_statuses,
+       s.organization_id, s.filter::text
 FROM subscribers_version v
 LEFT JOIN subscribers s ON v.version <> $1
 LEFT JOIN LATERAL (

@@ -31,6 +31,7 @@ SHORT = {
 TIMEOUT = 1.5
 KEYS = 3
 LARGE = 900_000
+HUGE = 5_000_000  # more than tcp_wmem lets the kernel take at once
 
 
 @functools.cache
@@ -101,18 +102,19 @@ class Rarities:
     ORDERED = {"ordering_enabled": True, "ordering_key": "organization_id"}
     TYPES = ["flaky", "refused", "drips", "blocked", "late", "flaky", "refused", "large"]
 
-    def __init__(self, load, api, rate=12, attended=True):
+    def __init__(self, load, api, rate=12, attended=True, large=LARGE):
         self.load, self.sink = load, load.sink
         self.database = Database(load.database.server, load.database.name)  # of the person's thread
-        self._refused = set()
+        self._refused, self._large = set(), large
         self._done, self._leave = threading.Event(), threading.Event()
 
         def first_fails(delivery):
             return 503 if delivery.attempt == 1 else 200
         self._subscribe("flaky", first_fails, **self.ORDERED)
         self._subscribe("late", first_fails, **{**self.ORDERED, "retry_backoff_seconds": [2.5]})
-        self.refused = self._subscribe("refused", self._refuse)
-        self.blocked = self._subscribe("blocked", 400, on_dead="block", **self.ORDERED)
+        self.refused, self.blocked = [], []
+        self.add("refused")
+        self.add("blocked")
         self._subscribe("drips", Answer(headers={"Connection": "close"}, pause=0.05,
                                       close_after=True))
         self._subscribe("large", 200)
@@ -122,10 +124,20 @@ class Rarities:
         if attended:
             self._person.start()
 
-    def _subscribe(self, name, rule, **columns):
-        self.sink.on(f"/{name}", rule)
+    def _subscribe(self, name, rule, path=None, **columns):
+        path = path or f"/{name}"
+        self.sink.on(path, rule)
         row = {"retry_limit": 100, "retry_backoff_seconds": [0.2], **columns}
-        return self.load.database.subscribe(self.sink.url(f"/{name}"), f"test.{name}", **row)
+        return self.load.database.subscribe(self.sink.url(path), f"test.{name}", **row)
+
+    def add(self, name):
+        """Another subscriber whose dead letters the person has in hand, with other shards."""
+        known = getattr(self, name)
+        path = f"/{name}" + (f"-{len(known)}" if known else "")
+        if name == "refused":
+            known.append(self._subscribe(name, self._refuse, path))
+        else:
+            known.append(self._subscribe(name, 400, path, on_dead="block", **self.ORDERED))
 
     def _events(self):
         while not self._done.is_set():
@@ -135,7 +147,7 @@ class Rarities:
                 name = "drips"
             payload = {"number": number, "key": number // len(self.TYPES) % KEYS}
             if name == "large":
-                payload["filling"] = "x" * LARGE
+                payload["filling"] = "x" * self._large
             self.events.append({"event_type": f"test.{name}", "payload": payload,
                                 "organization_id": f"org-{payload['key']}"})
             yield self.events[-1]
@@ -147,10 +159,15 @@ class Rarities:
 
     def _attend(self):
         while not self._leave.wait(0.1):
-            for sid, verb in ((self.refused, "retry"), (self.blocked, "discard")):
-                for letter in quietly(dead_letters, self.database, sid) or []:
-                    quietly(self.database.rows, f"SELECT {verb}_dead_letter(%s)",
-                            letter["message_id"])  # refused while it is under way
+            for sid in list(self.refused):
+                self._each(sid, "retry")
+            for sid in list(self.blocked):
+                self._each(sid, "discard")
+
+    def _each(self, sid, verb):
+        for letter in quietly(dead_letters, self.database, sid) or []:
+            quietly(self.database.rows, f"SELECT {verb}_dead_letter(%s)",
+                    letter["message_id"])  # refused while it is under way
 
     def stop(self):
         """No more events. The person stays: what a process had taken may be dead seconds later."""
@@ -164,7 +181,7 @@ class Rarities:
         """After Load.verify(): everything has ended. `retained`: no dead letter was deleted."""
         self._leave.set()
         self._person.join()
-        dead = {str(letter["event_id"]) for letter in dead_letters(self.database, self.refused)}
+        dead = {str(letter["event_id"]) for letter in dead_letters(self.database, self.refused[0])}
         for name in set(self.TYPES):
             accepted = {self.producer.accepted[number] for number, event in enumerate(self.events)
                         if event["event_type"] == f"test.{name}"}

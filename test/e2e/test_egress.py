@@ -147,3 +147,31 @@ def test_no_packet_reaches_what_a_name_turns_into(hub, database, sink, traps, na
     assert blocked(database, sids["rebinding.test"]) == turned.get("dead", 0)
     assert sum(ended["both.test"].values()) == EVENTS
     assert not traps.reached, traps.reached
+
+
+@pytest.mark.slow
+def test_no_packet_reaches_what_aaaa_and_cname_lead_to(hub, database, sink, traps, names):
+    """A refused address is none in whatever record, beside whatever else."""
+    names.turns = {
+        "allowed.test": [[ALLOWED]],
+        "private.test": [["127.0.0.2"]],
+        "six.test": [["::1"]],
+        "mapped.test": [["::ffff:127.0.0.2"]],
+        "ula.test": [["fd00::1"]],
+        "nat64.test": [["64:ff9b::7f00:2"]],
+        "six-to-four.test": [["2002:7f00:2::1"]],
+        "mixed.test": [["::1", ALLOWED, "127.0.0.2"]],
+    }
+    names.aliases = {"to-private.test": "private.test", "to-six.test": "six.test",
+                     "to-allowed.test": "allowed.test"}
+    one = start(hub, names)
+    sids = {name: database.subscribe(f"http://{name}:{sink.port}/{name}", retry_limit=0)
+            for name in [*names.turns, *names.aliases]}
+    assert one.post(event(0)).status == 202
+    for name, sid in sids.items():
+        if name in ("allowed.test", "to-allowed.test", "mixed.test"):
+            assert wait_ended(database, sid, 1, PATIENCE) == {"delivered": 1}, name
+        else:
+            assert wait_ended(database, sid, 1, PATIENCE) == {"dead": 1}, name
+            assert blocked(database, sid) == 1, name
+    assert not traps.reached, traps.reached

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from chaos import NEAR, Load
-from faults import SHORT, TIMEOUT, Fault, Pair, Rarities, names
+from faults import HUGE, LARGE, SHORT, TIMEOUT, Fault, Pair, Rarities, names
 from hub import ALL_ROLES, BINARY, clean_environment, wait_until
 from load import PATIENCE
 from load import exact_sink as sink  # noqa: F401  (a fixture)
@@ -35,10 +35,12 @@ class World:
         self.hub, self.database, self.sink, self.fault = hub, database, sink, fault
         self.point = point
         before = HEIR.get(point)
-        self.third = hub(roles=before, env=SHORT) if before else None
-        self.victim = hub(env={**SHORT, "EVENTHUB_DRAIN_TIMEOUT_MS": "3000", **fault.env})
-        # Nobody else is to be the heir.
-        self.other = hub(roles="api,dispatcher" if before else ALL_ROLES, env=SHORT)
+        settings = {**SHORT, "EVENTHUB_SERVER_BODY_BYTES_MAX": str(2 * HUGE)}
+        self.third = hub(roles=before, env=settings) if before else None
+        self.victim = hub(env={**settings, "EVENTHUB_DRAIN_TIMEOUT_MS": "3000", **fault.env})
+        # Nobody else is to be the heir of the fan-out.
+        self.other = hub(roles="api,dispatcher" if before == "fanout,cleanup" else ALL_ROLES,
+                         env=settings)
         self.bad, self.told = [], False
         if point == "fanout.half_messages":
             self.refuse_messages()
@@ -47,7 +49,8 @@ class World:
                          fleet=Pair(self.victim, self.other, *dispatchers))
         self.rarities = None
         if not point.startswith("partition.drop"):  # they would expire
-            self.rarities = Rarities(self.load, self.other, attended=point != "cleanup.mid_batch")
+            self.rarities = Rarities(self.load, self.other, attended=point != "cleanup.mid_batch",
+                                     large=HUGE if point == "disp.half_request_sent" else LARGE)
 
     def refuse_messages(self):
         """Of the two messages of an event the second is refused by PostgreSQL."""
@@ -132,6 +135,15 @@ def publish_by_sql(world):
     world.database.rows("SELECT publish('test.sql', '{}') FROM generate_series(1, 100)")
 
 
+def more_of(name):
+    """All shards of the subscriber whose dead letters a person has in hand may be the other's: of
+    some further ones not all are."""
+    def stir(world):
+        if len(getattr(world.rarities, name)) < 8:
+            world.rarities.add(name)
+    return stir
+
+
 def age_dead_letters(world):
     world.database.rows("UPDATE dead_letter_queue SET failed_at = failed_at - interval '1 year'")
 
@@ -144,6 +156,8 @@ STIR = {
     "drain.timeout": drain_beside_half_a_request, "fanout.half_messages": post_bad,
     "partition.drop": age_events, "partition.dropped": age_events,
     "cleanup.mid_batch": age_dead_letters, "outbox.moved": publish_by_sql,
+    "redelivery.taken": more_of("refused"),
+    "discard.taken": more_of("blocked"),
 }
 
 

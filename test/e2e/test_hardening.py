@@ -1,6 +1,8 @@
 """How the program is built: what makes a memory fault hard to exploit is in the file itself."""
 import os
 import re
+import resource
+import signal
 import subprocess
 
 import pytest
@@ -56,6 +58,23 @@ def test_frames_have_canaries_and_containers_check_their_bounds():
     found = imports()
     assert "__stack_chk_fail" in found
     assert any("glibcxx_assert_fail" in name for name in found)
+
+
+def dies_with_core(hub, **environment):
+    """Whether the kernel wrote one for a process that may write as much as it likes."""
+    one = hub(roles="api", env=environment)
+    resource.prlimit(one.pid, resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
+    os.kill(one.pid, signal.SIGABRT)
+    _, status = os.waitpid(one.pid, 0)
+    one.process.returncode = -os.WTERMSIG(status)
+    return os.WCOREDUMP(status)
+
+
+@pytest.mark.skipif(not optimised(), reason="the leak checker has to attach to the process")
+def test_a_crash_leaves_no_core_file_unless_it_may(hub):
+    if not dies_with_core(hub, EVENTHUB_CORE_DUMPS="true"):
+        pytest.skip("this machine writes no core files")
+    assert not dies_with_core(hub)
 
 
 def test_libc_calls_check_their_buffers():

@@ -8,6 +8,8 @@ import pytest
 from hub import wait_until
 from load import PATIENCE, Hold
 from sink import Answer
+from test_access import audits
+from test_tls import Authority
 
 JSON = {"Content-Type": "application/json"}
 
@@ -85,6 +87,63 @@ def test_a_test_calls_the_webhook_as_a_delivery_does(fleet, sink):
     assert unknown["status"] is None and unknown["error"]
     assert len(sink.deliveries("/a")) == 2 and not worker.metrics()["eventhub_dlq_size"]
     assert api("GET", "/events")["data"] == []
+
+
+def test_many_tests_of_webhooks_read_the_authorities_once(hub, sink, tmp_path):
+    """That takes a while of everybody's time; and who is called does not change by it."""
+    authorities = tmp_path / "ca.pem"
+    authorities.write_bytes((Authority(tmp_path).directory / "ca.pem").read_bytes())
+    api = Api(hub(env={"EVENTHUB_EGRESS_CA_FILE": str(authorities)}))
+    mine = subscribe(api, sink)
+    assert api("POST", f"/subscribers/{mine}/test")["delivered"]
+    authorities.unlink()
+    for _ in range(10):
+        assert api("POST", f"/subscribers/{mine}/test")["delivered"]
+    assert sink.connections == 11, "a test shows that the receiver can be connected"
+
+
+def test_every_change_is_one_line_of_the_log(hub, sink):
+    """Whatever the level: who, what, from where. What changes nothing is none."""
+    one = hub(env={"EVENTHUB_LOG_LEVEL": "error"})
+    api = Api(one)
+    sink.on("/a", 400)
+    mine = subscribe(api, sink)
+    expected = [("subscriber.create", mine)]
+
+    def change(action, of, *request, status=200):
+        expected.append((action, of))
+        return api(*request, status=status)
+
+    for number in range(3):
+        one.post(event(number))
+    first, second, _ = wait_until(
+        lambda: len(api("GET", "/dlq")["data"]) == 3 and api("GET", "/dlq")["data"], PATIENCE)
+    sink.on("/a", 200)
+    this = f"/subscribers/{mine}"
+    change("subscriber.change", mine, "PATCH", this, {"name": "other"})
+    change("subscriber.pause", mine, "POST", f"{this}/pause")
+    change("subscriber.resume", mine, "POST", f"{this}/resume")
+    change("subscriber.rotate_secret", mine, "POST", f"{this}/rotate-secret")
+    change("subscriber.test", mine, "POST", f"{this}/test")
+    change("dead_letter.retry", first["id"], "POST", f"/dlq/{first['id']}/retry", status=202)
+    wait_until(lambda: api("GET", f"/messages/{first['id']}")["status"] == "delivered", PATIENCE)
+    change("message.retry", first["id"], "POST", f"/messages/{first['id']}/retry", status=202)
+    change("dead_letter.discard", second["id"], "DELETE", f"/dlq/{second['id']}", status=202)
+    every = {"filter": {"event_type": "test.event"}}
+    api("POST", "/dlq/retry", {**every, "dry_run": True})
+    change("dead_letter.retry_all", "", "POST", "/dlq/retry", every, status=202)
+    api("PATCH", this, {"webhook_url": "ftp://example.com/"}, 422)
+    nobody = "00000000-0000-4000-8000-000000000000"
+    for method, path in (("POST", f"/subscribers/{nobody}/pause"), ("DELETE", f"/dlq/{nobody}"),
+                         ("POST", f"/subscribers/{nobody}/test"), ("DELETE", f"/keys/{nobody}"),
+                         ("POST", f"/messages/{nobody}/retry")):
+        api(method, path, status=404)
+    change("subscriber.delete", mine, "DELETE", this, status=204)
+    lines = wait_until(lambda: len(audits(one.log_text())) >= len(expected)
+                       and audits(one.log_text()))
+    assert [(line["action"], line.get("id", "")) for line in lines] == expected
+    assert {line["by"] for line in lines} == {"anybody"}
+    assert {line["from"] for line in lines} <= {"127.0.0.1", "::1"}
 
 
 def test_pause_holds_and_resume_lets_go_in_order(fleet, sink):

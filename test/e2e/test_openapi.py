@@ -143,6 +143,19 @@ def walk_subscribers(ask, sink):
         ask(method, "/subscribers/{id}", 404)
     ask("POST", "/subscribers/{id}/test", 200, id=mine)
     ask("POST", "/subscribers/{id}/test", 404)
+    event = {"event_type": "ok", "payload": {"id": 7}, "user_id": "u"}
+    ask("POST", "/subscribers/{id}/match", 200, event, id=mine)
+    ask("PATCH", "/subscribers/{id}", 200, {
+        "ordering_enabled": True, "ordering_key": "/id", "organization_id": None,
+        "filter": {"not": {"path": "/id", "gt": 7, "lt": "x"}}}, id=mine)
+    ask("PATCH", "/subscribers/{id}", 422, {"filter": {"path": "id", "gt": 7}}, id=mine)
+    ask("POST", "/subscribers/{id}/match", 200, event, id=mine)
+    ask("GET", "/subscribers/{id}", 200, id=mine)
+    ask("PATCH", "/subscribers/{id}", 200, {"filter": {"path": "/id", "gt": 7}}, id=mine)
+    ask("POST", "/subscribers/{id}/match", 200, event, id=mine)
+    ask("PATCH", "/subscribers/{id}", 200, {"filter": None, "ordering_enabled": False}, id=mine)
+    ask("POST", "/subscribers/{id}/match", 400, {"event_type": "ok"}, id=mine)
+    ask("POST", "/subscribers/{id}/match", 404, event)
     gone = ask("POST", "/subscribers", 201, {**row, "event_type": None, "event_types": ["c"]})
     ask("DELETE", "/subscribers/{id}", 204, id=gone["id"])
 

@@ -1,8 +1,9 @@
 """What goes out: connections that are taken, addresses that are not called, and what is counted."""
+import json
 import subprocess
 
-from hub import Hub, wait_until
-from sink import Answer
+from hub import Hub, free_port, wait_until
+from sink import Answer, Sink
 
 
 def event(number=1):
@@ -70,6 +71,43 @@ def test_the_hub_does_not_call_itself_unless_it_may(hub, database):
     wait_until(lambda: database.states(sid).get("dead") == 2)
     assert database.value("SELECT reason FROM eventhub.dead_letter_queue "
                           f"WHERE sid = {sid} ORDER BY event_seq DESC LIMIT 1") == "rejected"
+
+
+def test_the_port_for_monitors_is_not_called_either(hub, database):
+    """Management may be there: who publishes would manage by way of a webhook."""
+    port = free_port()
+    one = hub(env={"EVENTHUB_SERVER_METRICS_PORT": str(port),
+                   "EVENTHUB_SERVER_MANAGEMENT_ON_METRICS_PORT": "true"})
+    url = f"http://127.0.0.1:{port}/subscribers"
+    row = json.dumps({"name": "loop", "event_type": "user.created", "webhook_url": url})
+    done = subprocess.run(
+        ["curl", "-sS", "-w", "%{http_code}", "-H", "Content-Type: application/json", "-d", row,
+         url], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.endswith("422") and "egress.allow_self" in done.stdout, done.stdout
+    sid = database.subscribe(url, "user.created")
+    one.post(event())
+    wait_until(database.drained)
+    assert database.value("SELECT reason FROM eventhub.dead_letter_queue "
+                          f"WHERE sid = {sid}") == "blocked_by_policy"
+
+
+def test_proxy_variables_are_not_used(hub, database, sink):
+    """A proxy would connect to addresses that nobody judged."""
+    proxy = Sink()
+    try:
+        names = ("http_proxy", "https_proxy", "all_proxy")
+        one = hub(env={**{name: proxy.url() for name in names}, "no_proxy": "",
+                       **{name.upper(): proxy.url() for name in names}})
+        sid = database.subscribe(sink.url("/a"), "user.created")
+        refused = database.subscribe("http://10.1.2.3/", "user.created")
+        one.post(event())
+        sink.wait(1, "/a")
+        wait_until(database.drained)
+        assert database.states(sid) == {"delivered": 1}
+        assert database.states(refused) == {"dead": 1}
+        assert proxy.connections == 0
+    finally:
+        proxy.close()
 
 
 def test_the_limit_of_open_files_is_raised(database):

@@ -218,8 +218,16 @@ def dribble(link):
     (once(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort"), "delivered"),
     (once(b"HTTP/1.1 200 OK\r\nContent-Length: 18446744073709551616\r\n\r\n"), None),
     (once(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab"), None),
+    (once(b"HTTP/1.1 401 Who\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"),
+     "dead"),
+    (once(b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"),
+     "dead"),
+    (once(b"HTTP/1.1 421 Not me\r\nAlt-Svc: h2=\":1\"\r\nContent-Length: 0\r\n\r\n"), "dead"),
+    (once(b"HTTP/1.1 200 OK\r\nRefresh: 0; url=http://127.0.0.2/\r\nContent-Length: 0\r\n\r\n"),
+     "delivered"),
 ], ids=["endless body", "endless chunks", "endless 503", "endless header", "endless 1xx", "zeros",
-        "header by byte", "100 then 204", "short body", "huge length", "two lengths"])
+        "header by byte", "100 then 204", "short body", "huge length", "two lengths",
+        "401", "407", "421", "refresh"])
 def test_answers_that_want_to_hurt(hub, database, sink, answer, state):
     """Each ends in time, and the hub goes on."""
     one = hub()
@@ -236,3 +244,29 @@ def test_answers_that_want_to_hurt(hub, database, sink, answer, state):
         assert bad.calls <= 3
     finally:
         bad.close()
+
+
+def test_an_answer_nobody_asked_for_is_nobodys(hub, database):
+    """It comes on a kept connection, and would be the next request's; which may be another
+    subscriber's."""
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+    def answer(link):
+        link.sendall(ok)
+        threading.Event().wait(0.1)
+        link.sendall(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+        while link.recv(65536):
+            link.sendall(ok)
+
+    receiver = RawReceiver(answer)
+    try:
+        one = hub()
+        for turn in range(3):
+            sid = database.subscribe(f"http://127.0.0.1:{receiver.port}/{turn}", f"turn.{turn}",
+                                     retry_limit=0)
+            one.post({"event_type": f"turn.{turn}", "payload": {}})
+            assert wait_ended(database, sid, 1) == {"delivered": 1}
+            threading.Event().wait(1)
+        assert receiver.calls == 3
+    finally:
+        receiver.close()

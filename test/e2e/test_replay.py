@@ -68,6 +68,18 @@ def test_a_new_subscriber_gets_what_was_before_it(hub, database, sink):
     assert len(reply) == 30 and {m["id"] for m in reply} == {d.message_id for d in got}
 
 
+def test_a_filter_and_a_key_of_the_payload_count_in_a_replay_too(hub, database, sink):
+    one = hub()
+    publish(one, 20)
+    settled(database)
+    sid = database.subscribe(sink.url("/a"), filter=json.dumps({"path": "/number", "lt": 5}),
+                             ordering_enabled=True, ordering_key="/key")
+    done = replay(one, database, sid, {"from_seq": 0})
+    assert (done["matched"], done["sent"]) == (5, 5)
+    assert [d.number for d in sink.wait(5, "/a", PATIENCE)] == [0, 1, 2, 3, 4]
+    wait_until(lambda: states(database, sid) == {"delivered": 5}, PATIENCE)
+
+
 def test_delivered_and_dead_ones_are_sent_again_as_the_same_messages(hub, database, sink):
     one = hub()
     sink.on("/a", lambda d: 400 if d.number % 3 == 0 and len(sink.deliveries("/a")) <= 12 else 200)

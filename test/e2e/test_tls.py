@@ -2,6 +2,7 @@
 import concurrent.futures
 import http.client
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -181,6 +182,22 @@ def test_a_new_certificate_is_taken_without_a_restart(served):
     assert served.name() == "second"
     served.install("first")
     wait_until(lambda: served.name() == "first", 3, "it is mended")
+
+
+def test_what_is_no_file_is_not_opened(served):
+    """A pipe would be waited for, by the whole process."""
+    for path in (served.certificate, served.key):
+        path.unlink()
+        os.mkfifo(path)
+        time.sleep(1.2)
+        assert served.name() == "first"
+        done = subprocess.run([BINARY, "config"], env=clean_environment(served.hub.environment),
+                              capture_output=True, text=True, check=False, timeout=20)
+        assert done.returncode == 2 and "is not a regular file" in done.stderr
+        served.install("first")
+        wait_until(lambda: served.name() == "first", 3)
+    told = [line.get("error", "") for line in served.hub.log_lines()]
+    assert any("is not a regular file" in error for error in told), told
 
 
 @pytest.mark.slow

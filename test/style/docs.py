@@ -15,6 +15,7 @@ from docs_facts import Facts, SQL_WORDS
 from docs_samples import FACTS, SAMPLES
 
 CONTRACT = "docs/contract.md"
+SECURITY = "docs/security.md"
 RELIABILITY = "docs/reliability.md"
 README = "README.md"
 
@@ -70,7 +71,7 @@ def promises_name_tests(path, text, _):
 
 def faults_name_tests(path, text, _):
     """Each row of a table whose last column is for tests."""
-    if path != RELIABILITY:
+    if path not in (RELIABILITY, SECURITY):
         return []
     wrong = []
     for line, match in found(r"^\|.*\| tests \|\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.M):
@@ -83,7 +84,7 @@ def faults_name_tests(path, text, _):
 
 
 def tests_exist(path, text, facts):
-    if path not in (CONTRACT, RELIABILITY):
+    if path not in (CONTRACT, RELIABILITY, SECURITY):
         return []
     return [(line, f"{match[1]} has no test \"{match[2]}\"")
             for line, match in found(r"`(test/[^`\s:]+): ([^`]+)`", text)
@@ -113,7 +114,8 @@ def links_lead_somewhere(path, text, facts):
 
 
 def paths_exist(path, text, facts):
-    pattern = r"^(?:src|include|test|docs|migrations|scripts|config|cmake|bench)/[\w./-]*\w$"
+    folders = "src|include|test|docs|migrations|scripts|config|cmake|bench|examples"
+    pattern = rf"^(?:{folders})/[\w./-]*\w$"
     return [(line, f"there is no {span}") for line, span in code(text)
             if re.match(pattern, span) and span not in facts.files
             and "NNNN" not in span and not span.startswith("build/")]

@@ -52,7 +52,7 @@ BANNED = [  # (pattern, where it may stand, what to do instead)
 
 
 def _is_code(path):
-    return path.endswith(CPP + (".py", ".sh", ".sql")) or path.startswith("scripts/")
+    return path.endswith(CPP + (".py", ".sh", ".sql", ".ts", ".go")) or path.startswith("scripts/")
 
 
 def _in_product(path):

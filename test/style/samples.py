@@ -7,6 +7,7 @@ SAMPLES = {
         ("src/core/a.cpp", "x" * 101 + "\n", True),
         ("src/core/a.cpp", "ä" * 100 + "\n", False),
         ("migrations/0003_a.sql", "-" * 101 + "\n", True),
+        ("examples/typescript/a.ts", "x" * 101 + "\n", True),
         ("docs/a.md", "x" * 300 + "\n", False),
     ],
     "white_space": [

@@ -42,6 +42,9 @@ class Scopes {
 
 using Sha256Digest = std::array<std::uint8_t, 32>;
 
+// The name under which the key of the settings is shown; no other key has it.
+inline constexpr std::string_view kSettingsKeyName = "EVENTHUB_ADMIN_KEY";
+
 // What a person asks for.
 struct NewApiKey {
   std::string name;

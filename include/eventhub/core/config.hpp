@@ -144,6 +144,7 @@ struct Config {
   LogConfig log;
   Millis poll_interval{100};     // POLL_INTERVAL_MS: ceiling of the adaptive polls
   Millis drain_timeout{15'000};  // SIGTERM: how long what is in flight may take
+  bool core_dumps = false;       // a crash may leave one, with secrets and payloads
   int metrics_label_values_max = 100;
   std::string worker_id;  // WORKER_ID: name of this process in logs and `nodes`; default host:pid
 

@@ -44,6 +44,7 @@ struct EventHeader {
   std::string event_type;
   std::optional<std::string> organization_id;
   std::optional<std::string> user_id;
+  std::string version, payload;  // only of events that Matcher::needs_body() says
 };
 
 }  // namespace eventhub

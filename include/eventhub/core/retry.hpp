@@ -30,8 +30,8 @@ struct AttemptResult {
 struct Verdict {
   Outcome outcome = Outcome::delivered;
   Millis wait{0};  // only for Outcome::retry
-  // Only for dead letters: `retries_exhausted`, `rejected` (4xx), `redirect` (3xx), `gone` (410),
-  // `blocked_by_policy`, `expired`; and at most once: `at_most_once`, `unknown_outcome`,
+  // Only for dead letters: `retries_exhausted`, `rejected` (4xx or 5xx), `redirect` (3xx), `gone`
+  // (410), `blocked_by_policy`, `expired`; and at most once: `at_most_once`, `unknown_outcome`,
   // `not_sent`.
   std::string reason;
   std::string detail;             // the reason as a sentence for people, with the last error
@@ -42,6 +42,9 @@ struct Verdict {
 // `random` in [0,1) feeds the jitter. `retry_after_max` caps Retry-After.
 Verdict decide(const AttemptResult& result, int attempt, const Subscriber& subscriber,
                Millis retry_after_max, double random);
+
+// "404" or "4xx": 300 to 599. Anything else: nullopt.
+std::optional<StatusRange> parse_statuses(std::string_view text);
 
 // What an attempt says of its receiver; nothing when nothing was sent because it must not be.
 Sign sign_of(const AttemptResult& result);

@@ -7,26 +7,43 @@
 #include <vector>
 
 #include "eventhub/core/event.hpp"
+#include "eventhub/core/filter.hpp"
 #include "eventhub/core/message.hpp"
 
 namespace eventhub {
 
 enum class Guarantee { at_least_once, at_most_once };
-enum class OrderingKey { none, organization_id, user_id };
+enum class OrderingKey { none, organization_id, user_id, pointer };
 enum class OnDead { go_on, block };
 enum class BodyFormat { payload, envelope, cloudevents_binary, cloudevents_structured };
 
 // When a failed attempt is tried again (semantics.md "Retries").
+// HTTP statuses, both ends included.
+struct StatusRange {
+  int first = 0, last = 0;
+  friend bool operator==(const StatusRange&, const StatusRange&) = default;
+};
+
 struct RetryPolicy {
   int limit = 3;                                    // retries after the first attempt; 0..100
   std::vector<double> backoff_seconds{5, 30, 300};  // retry n waits element n, the last one repeats
   double jitter = 0;  // 0..1: waits are lengthened by up to this share, never shortened
+  // Of 300..599, what is tried again; every other status of these is not.
+  std::vector<StatusRange> statuses{{429, 429}, {500, 599}};
 };
 
 // When the circuit of a subscriber opens (core/health.hpp).
 struct CircuitPolicy {
   int failures = 0;     // in a row; 0: never
   Millis open{30'000};  // until one message is let through
+};
+
+// Which of the events of its types a subscriber gets, and their key, when event_type alone and a
+// member of the envelope do not tell.
+struct Routing {
+  std::optional<std::string> organization_id;  // only this one's
+  std::optional<Filter> filter;
+  std::optional<JsonPointer> key;  // with OrderingKey::pointer
 };
 
 // A row of `subscribers`.
@@ -39,6 +56,7 @@ struct Subscriber {
   std::string webhook_url;
   Guarantee guarantee = Guarantee::at_least_once;
   OrderingKey ordering = OrderingKey::none;  // none unless ordering_enabled
+  std::shared_ptr<const Routing> routing;    // nullptr for most: all events of its types
   OnDead on_dead = OnDead::go_on;
   RetryPolicy retry;
   BodyFormat body = BodyFormat::payload;

@@ -2,19 +2,20 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "eventhub/core/async.hpp"
 #include "eventhub/core/config.hpp"
 #include "eventhub/core/metrics.hpp"
 #include "eventhub/core/retry.hpp"
+#include "eventhub/http/egress.hpp"
 #include "eventhub/http/url.hpp"
 
 namespace eventhub::http {
 
 struct ClientOptions {
   std::size_t idle_connections_max = 1024;
-  std::string own_bind;        // where this process listens, see EgressPolicy::listens_on
-  std::uint16_t own_port = 0;  // 0: nowhere
+  std::vector<Listener> own;  // where this process listens, see EgressPolicy::listens_on
 };
 
 // Keep-alive HTTP/1.1 client for webhooks: own reads and one write per request, Beast's response

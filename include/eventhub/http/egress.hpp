@@ -1,11 +1,21 @@
 #pragma once
 #include <boost/asio/ip/address.hpp>
+#include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "eventhub/core/config.hpp"
 
 namespace eventhub::http {
+
+// Where a process listens; port 0: nowhere.
+struct Listener {
+  std::string bind;
+  std::uint16_t port = 0;
+};
+// All ports of a process with such settings.
+std::vector<Listener> listeners(const ServerConfig& config);
 
 // Which addresses webhooks may reach: global unicast, and what egress.allow_cidrs names. Judged on
 // the address that is connected to, at every attempt.
@@ -13,8 +23,9 @@ class EgressPolicy {
  public:
   // Throws ConfigError for a CIDR that cannot be read.
   explicit EgressPolicy(const EgressConfig& config);
-  // Where this process listens itself: calling that is a loop, refused unless egress.allow_self.
-  void listens_on(std::string bind, std::uint16_t port);
+  // Where this process listens itself: calling that is a loop, or a way around the door of a port
+  // that is not for everybody; refused unless egress.allow_self.
+  void listens_on(std::vector<Listener> own) { own_ = std::move(own); }
   // Empty when allowed, else the reason ("127.0.0.1 is a loopback address; egress.allow_cidrs …").
   std::string refuse(const boost::asio::ip::address& address, std::uint16_t port = 0) const;
   bool https_only() const { return https_only_; }
@@ -29,8 +40,7 @@ class EgressPolicy {
   std::vector<Range> allowed_;
   bool https_only_;
   bool allow_self_;
-  std::string own_bind_;
-  std::uint16_t own_port_ = 0;
+  std::vector<Listener> own_;
 };
 
 // Throws ConfigError when egress.ca_file is set and no certificates can be read from it.

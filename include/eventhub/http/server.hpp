@@ -1,6 +1,8 @@
 #pragma once
+#include <concepts>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,8 +26,11 @@ struct Request {
   std::string_view body;
   std::vector<std::pair<std::string_view, std::string_view>> headers;
   std::string_view peer;  // the client's address
-  // Set by the handler's check of who is calling (src/api/access.cpp); nullptr: nobody was asked.
-  const ApiKey* key = nullptr;
+
+  // What Handler::admit leaves for Handler::answer (src/api/routes.cpp).
+  const void* route = nullptr;
+  std::shared_ptr<const ApiKey> key;  // who is calling; nullptr: nobody was asked
+  std::string answer_headers;         // complete lines that the answer gets
 
   // First value of a header, case-insensitive; nullptr data when absent.
   std::string_view header(std::string_view name) const;
@@ -40,9 +45,23 @@ struct Response {
   bool close = false;
 };
 
-using Handler = std::function<Task<Response>(Request&)>;
-// Builds the answer for a request that is refused before routing (400, 408, 413, 414, 417, 431,
-// 501, 503).
+// What a server does with a request that passed the gate.
+struct Handler {
+  using Answer = std::function<Task<Response>(Request&)>;
+  // Looks at a request before its body is asked for or read: the answer that refuses it, if any. It
+  // closes the connection when there is a body still to come.
+  using Admit = std::function<std::optional<Response>(Request&)>;
+
+  template <class F>
+    requires(!std::same_as<std::remove_cvref_t<F>, Handler> && std::constructible_from<Answer, F>)
+  Handler(F function) : answer(std::move(function)) {}  // lets everything in
+  Handler(Admit first, Answer then) : admit(std::move(first)), answer(std::move(then)) {}
+
+  Admit admit;  // may be empty
+  Answer answer;
+};
+// Builds the answer for a request that is refused before routing (400, 408, 413, 414, 415, 417,
+// 431, 501, 503).
 using Refusal = std::function<Response(int status, std::string_view detail)>;
 
 // Throws ConfigError when server.tls_certificate_file is set and it or its key cannot be used.

@@ -20,6 +20,17 @@ class RoleLoop {
   Task<void> pause(Millis limit);
   // The session does its work: the next fault is the first again.
   void succeeded();
+  // Asks for the session's lock so often: true with it, false when told to stop.
+  template <class Session>
+  Task<bool> stand_by(Session& session, Millis every) {
+    while (!stopping()) {
+      const bool owner = co_await session.try_acquire();
+      succeeded();
+      if (owner) co_return true;
+      co_await pause(every);
+    }
+    co_return false;
+  }
 
  private:
   Context& context_;

@@ -34,6 +34,10 @@ class Sequencer {
   // The next events after the cursor, of its partition and the one after it.
   Task<Feed> read(int limit);
 
+  // Fills in payload and version of `events`, which read() has given, ascending: of as many as have
+  // `bytes_max` bytes of payloads, but at least one. Returns how many, from the first on.
+  Task<std::size_t> read_bodies(std::span<EventHeader* const> events, std::int64_t bytes_max);
+
   // Commits the messages of the events up to and including `through` and moves the cursor there.
   // `messages` ascend by event_seq and hold all messages of their events. Rows that PostgreSQL
   // refuses become dead letters; the rest goes through.
@@ -50,6 +54,7 @@ class Sequencer {
       : context_(context), connection_(std::move(connection)) {}
   Task<void> find_partitions();
   pg::Statement read_statement() const;
+  pg::Statement bodies_statement() const;
   Task<void> skip_empty_range();
   Task<Refusal> try_insert(std::span<const Message> messages, std::int64_t through);
   Task<void> split(std::span<const Message> messages, std::int64_t through);

@@ -82,6 +82,19 @@ def test_redirects_are_not_followed(case):
     assert not case.sent("/elsewhere") and len(case.sent()) == len(statuses)
 
 
+def test_a_subscriber_says_which_answers_are_tried_again(case):
+    """404 until the receiver is deployed, say; and no 501."""
+    statuses = [404, 410, 429, 501]
+    case.subscribe(lambda d: statuses[d.json()["number"]] if d.attempt < 3 else 200,
+                   retry_statuses=["404", "410", "503"])
+    for number in range(len(statuses)):
+        case.post(number)
+    assert case.ended(len(statuses)) == {"delivered": 2, "dead": 2}
+    assert sorted(d["last_status"] for d in case.dead()) == [429, 501]
+    assert sorted(d.json()["number"] for d in case.sent()) == [0, 0, 0, 1, 1, 1, 2, 3]
+    assert not case.database.value("SELECT paused FROM subscribers WHERE sid = %s", case.sid)
+
+
 def test_410_pauses_the_subscriber_and_the_rest_is_kept(case):
     case.ordered(lambda d: 410 if d.json()["number"] == 0 else 200)
     for number in range(4):

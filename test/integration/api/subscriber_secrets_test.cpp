@@ -130,6 +130,20 @@ TEST_CASE("basic and bearer authentication are the header Authorization") {
   CHECK(hub.create(R"(,"auth":null)").says(R"("header_names":[])"));
 }
 
+TEST_CASE("a header is one header, however it is written") {
+  SecretsApi hub;
+  const std::string id = test::one(hub.create(R"(,"headers":{"x-api-key":"old"})"), "id");
+  hub.patch(id, R"({"headers":{"X-API-Key":"new"}})");
+  CHECK(hub.row(id, "headers") == R"({"X-Api-Key": "new"})");
+  const auto twice = hub.create(R"(,"headers":{"X-Tenant":"1","x-tenant":"2"})");
+  CHECK(twice.status == 422);
+  CHECK(twice.says("#/headers/x-tenant"));
+  hub.patch(id, R"({"headers":{"x-api-key":null}})");
+  CHECK(hub.row(id, "headers") == "{}");
+  const std::string large = R"(,"headers":{"X-A":")" + std::string(32'768, 'x') + R"("})";
+  CHECK(hub.create(large).status == 422);
+}
+
 TEST_CASE("authentication that cannot be sent is refused, and not repeated") {
   SecretsApi hub;
   const std::vector<std::pair<std::string, std::string>> cases{

@@ -57,10 +57,11 @@ TEST_CASE("a subscriber is made with the table's defaults and read back") {
       answer.body,
       std::regex(
           R"re(\{"id":"[0-9a-f-]{36}","name":"a","event_type":"user\.created",)re"
-          R"re("event_types":null,)re"
+          R"re("event_types":null,"organization_id":null,"filter":null,)re"
           R"re("webhook_url":"https://api\.example\.com/a","delivery_guarantee":"at_least_once",)re"
           R"re("ordering_enabled":false,"ordering_key":null,"retry_limit":3,)re"
-          R"re("retry_backoff_seconds":\[5,30,300\],"retry_jitter":0,"is_active":true,)re"
+          R"re("retry_backoff_seconds":\[5,30,300\],"retry_jitter":0,)re"
+          R"re("retry_statuses":\["429","5xx"\],"is_active":true,)re"
           R"re("paused":false,"paused_reason":null,"on_dead":"continue","max_in_flight":64,)re"
           R"re("rate_limit":null,"circuit_failures":null,"circuit_open_ms":30000,)re"
           R"re("circuit":"closed","failing_since":null,)re"
@@ -82,6 +83,7 @@ TEST_CASE("every column can be given, and no secret is ever shown") {
       R"("delivery_guarantee":"at_most_once","ordering_enabled":true,"ordering_key":"user_id",)"
       R"("retry_limit":0,"retry_backoff_seconds":[0.5,1e1],"retry_jitter":0.25,"is_active":false,)"
       R"("paused":true,"on_dead":"block","max_in_flight":7,"timeout_ms":500,"body":"envelope",)"
+      R"("organization_id":"org-1","filter":{"not":{"path":"/a","gt":9007199254740993}},)"
       R"("rate_limit":2.5,"circuit_failures":5,"circuit_open_ms":1000,)"
       R"("headers":{"Authorization":"Bearer hidden","X-A":"1"},)"
       R"("secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","created_by":"me","event_type":null})");
@@ -89,10 +91,11 @@ TEST_CASE("every column can be given, and no secret is ever shown") {
                 "name, event_types, webhook_url, delivery_guarantee, ordering_key, "
                 "retry_backoff_seconds, retry_jitter, is_active, paused, on_dead, "
                 "max_in_flight, spread, rate_limit, circuit_failures, circuit_open_ms, timeout_ms, "
-                "body, headers, secret, created_by") ==
+                "body, headers, secret, created_by, organization_id, filter") ==
         "all \xC3\xA4|{a.*,b.>}|http://1.1.1.1:81/x?y=1|at_most_once|user_id|{0.5,10}|0.25|f|t|"
         "block|7|2|2.5|5|1000|500|envelope|{\"X-A\": \"1\", \"Authorization\": \"Bearer hidden\"}|"
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw|me");
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw|me|org-1|"
+        "{\"not\": {\"gt\": 9007199254740993, \"path\": \"/a\"}}");
   for (const auto& answer : {hub.get("/subscribers/" + id), hub.get("/subscribers"),
                              hub.patch(id, "{}"), hub.send("POST", "/subscribers/" + id + "/pause"),
                              hub.send("POST", "/subscribers/" + id + "/resume")}) {

@@ -136,6 +136,26 @@ TEST_CASE("a dead zone of a hundred names delays nobody else") {
   CHECK(dns.questions("h99.dead.test") == 0);  // its zone had its share of look-ups
 }
 
+TEST_CASE("dead names do not hold up a live one of somebody else below the same registry") {
+  ClientWorld world;
+  world.timeout = 2s;
+  WebhookImposter sink;
+  DnsImposter dns([](const std::string& name) -> std::optional<DnsReply> {
+    if (name.find("dead") != std::string::npos) return std::nullopt;
+    return addresses({"127.0.0.1"});
+  });
+  world.webhook.dns_servers = dns.servers();
+  Batch batch(world);
+  for (int i = 0; i < 64; ++i) batch.add(url("a.dead" + std::to_string(i % 2) + ".co.uk", sink));
+  for (int i = 0; i < 64; ++i) batch.add(url("h" + std::to_string(i) + ".dead.co.uk", sink));
+  batch.add(url("ok.alive.co.uk", sink));
+  batch.add(url("alive.com.au", sink));
+  batch.finish();
+  CHECK(batch[128].status == 200);
+  CHECK(batch[129].status == 200);
+  CHECK(batch[128].duration < 1s);
+}
+
 TEST_CASE("a queued name of a slow zone gets its turn") {
   ClientWorld world;
   WebhookImposter sink;

@@ -17,12 +17,13 @@ namespace eventhub::test {
 
 // A server on its own thread with a handler that says what it was asked:
 //   /slow answers after 300 ms, /big with 32 MiB, /throw throws, /none with 204, all others echo.
+// Not admitted are /not (403), /wait (429) and /fault, which throws.
 class TestServer {
  public:
   explicit TestServer(ServerConfig config = quick())
-      : server_(
-            test::executor_of(loop_), config,
-            [this](const http::Request& r) { return handle(*this, r); }, refusal, metrics_) {
+      : server_(test::executor_of(loop_), config,
+                http::Handler(admit, [this](const http::Request& r) { return handle(*this, r); }),
+                refusal, metrics_) {
     port = server_.listen();
     spawn(test::executor_of(loop_), "server", run(*this));
     thread_ = std::thread([this] { loop_.run(); });
@@ -121,6 +122,13 @@ class TestServer {
     }
     ++self.finished_;
     co_return response;
+  }
+
+  static std::optional<http::Response> admit(const http::Request& request) {
+    if (request.path == "/fault") throw std::runtime_error("admission failed on purpose");
+    if (request.path == "/not") return refusal(403, "no");
+    if (request.path == "/wait") return refusal(429, "later");
+    return std::nullopt;
   }
 
   static http::Response refusal(int status, std::string_view detail) {

@@ -167,6 +167,31 @@ TEST_CASE("bodies in flight are bounded, and a finished one makes room") {
   CHECK(first.ask(post("/p", std::string(8'000, 'x'))).status == 200);
 }
 
+TEST_CASE("one address cannot take the room of all bodies") {
+  ServerConfig config = TestServer::patient();
+  config.body_bytes_max = 10'000;
+  config.bodies_in_flight_bytes_max = 100'000;
+  TestServer server(config);
+  const std::string most =
+      "POST /p HTTP/1.1\r\nHost: hub\r\nContent-Length: 10000\r\n\r\n" + std::string(9'999, 'x');
+  std::vector<RawClient> holding;
+  for (int i = 0; i < 2; ++i) {
+    holding.emplace_back(server.port);
+    holding.back().send(most);
+  }
+  std::this_thread::sleep_for(Millis{100});
+  const std::string whole = post("/p", std::string(8'000, 'x'));
+  RawClient third(server.port), elsewhere(server.port, "127.0.0.2");
+  const Answer refused = third.ask(whole);
+  CHECK(refused.status == 503);
+  CHECK(refused.body == "too many request bodies at once from this address");
+  CHECK(elsewhere.ask(whole).status == 200);
+  CHECK(RawClient(server.port).ask(post("/p", "small")).status == 200);
+  holding.front().send("x");
+  CHECK(holding.front().answer().status == 200);
+  CHECK(RawClient(server.port).ask(whole).status == 200);
+}
+
 TEST_CASE("a promised body that does not come holds no room") {
   ServerConfig config = TestServer::patient();
   config.bodies_in_flight_bytes_max = 1 << 20;

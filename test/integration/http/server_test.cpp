@@ -59,6 +59,54 @@ TEST_CASE("the handler sees method, path, query, headers and body") {
   CHECK(answer.header("Connection").empty());
 }
 
+// What a client is told before it has sent its body, and what becomes of the connection.
+TEST_CASE("who is not admitted is told before his body, and the connection ends with it") {
+  TestServer server(TestServer::patient());
+  const std::string expect = "Expect: 100-continue\r\n";
+  for (const std::string& bytes :
+       {post("/not", std::string(50, 'x'), expect).substr(0, 80),
+        "POST /not HTTP/1.1\r\nHost: hub\r\n" + expect + "Content-Length: 50\r\n\r\n",
+        std::string("POST /not HTTP/1.1\r\nHost: hub\r\nContent-Length: 50\r\n\r\nhalf"),
+        std::string("POST /not HTTP/1.1\r\nHost: hub\r\nContent-Length: 500000\r\n\r\nhalf"),
+        "POST /not HTTP/1.1\r\nHost: hub\r\n" + kChunked + "\r\n5\r\nhel"}) {
+    INFO(bytes);
+    RawClient client(server.port);
+    const Answer answer = client.ask(bytes);
+    CHECK(answer.status == 403);
+    CHECK(answer.header("Connection") == "close");
+    client.send(kSmuggled);
+    client.finish_sending();
+    CHECK(client.closed());
+    CHECK(client.unread().empty());
+  }
+  CHECK(server.seen().empty());
+}
+
+TEST_CASE("who is not admitted and sent all of it keeps his connection") {
+  TestServer server(TestServer::patient());
+  RawClient client(server.port);
+  client.send(post("/wait", "hello") + "GET /not HTTP/1.1\r\nHost: hub\r\n\r\n" +
+              post("/p", "there"));
+  const auto answers = client.answers(3);
+  REQUIRE(answers.size() == 3);
+  CHECK(answers[0].status == 429);
+  CHECK(answers[0].header("Connection").empty());
+  CHECK(answers[1].status == 403);
+  CHECK(answers[2].body == "POST /p? there");
+  const Answer failed = client.ask(post("/fault", "x"));
+  CHECK(failed.status == 500);
+  CHECK(failed.body == "an internal error");
+}
+
+TEST_CASE("who sends a large body all the same reads why it was refused") {
+  TestServer server(TestServer::patient());
+  RawClient client(server.port);
+  CHECK(client.ask(post("/not", std::string(1 << 20, 'x'))).status == 403);
+  client.finish_sending();
+  CHECK(client.closed());
+  CHECK_FALSE(client.was_reset());
+}
+
 TEST_CASE("requests cut at every byte are answered like whole ones") {
   TestServer server(TestServer::patient());
   const std::string with_expect = with("Expect: fun\r\nContent-Length: 1\r\n", "x");

@@ -30,7 +30,8 @@ std::string shape(TestDatabase& db) {
   return db.query(
       "SELECT string_agg(relkind::text || relname::text, ' ' ORDER BY relname) FROM pg_class"
       " WHERE relnamespace = 'eventhub'::regnamespace;"
-      "SELECT string_agg(pg_get_functiondef(oid), ' ' ORDER BY proname) FROM pg_proc"
+      "SELECT string_agg(pg_get_functiondef(oid), ' ' ORDER BY oid::regprocedure::text) FROM "
+      "pg_proc"
       " WHERE pronamespace = 'eventhub'::regnamespace;"
       "SELECT count(*), min(lwm) FROM shards; SELECT count(*) FROM sequencer; SELECT * FROM "
       "settings;"

@@ -53,6 +53,7 @@ TEST_CASE("the INSERT of the documentation works and every column arrives") {
   CHECK(s->retry.limit == 3);
   CHECK(s->retry.backoff_seconds == std::vector<double>{5, 30, 300});
   CHECK(s->retry.jitter == 0);
+  CHECK(s->retry.statuses == std::vector<StatusRange>{{429, 429}, {500, 599}});
   CHECK(s->active);
   CHECK_FALSE(s->paused);
   CHECK(s->max_in_flight == 64);
@@ -68,15 +69,16 @@ TEST_CASE("columns beyond the defaults arrive") {
   f.add(
       ", event_types, delivery_guarantee, ordering_key, on_dead, retry_jitter, paused, timeout_ms, "
       "body"
-      ", max_in_flight, rate_limit, circuit_failures, circuit_open_ms",
+      ", max_in_flight, rate_limit, circuit_failures, circuit_open_ms, retry_statuses",
       ", '{a.*,b.>}', 'at_most_once', 'user_id', 'block', 0.25, true, 1500, 'envelope', 1, 0.5, 7, "
-      "500");
+      "500, '{404,5xx}'");
   const SubscriberPtr s = f.only();
   CHECK(s->patterns == std::vector<std::string>{"user.created", "a.*", "b.>"});
   CHECK(s->guarantee == Guarantee::at_most_once);
   CHECK(s->ordering == OrderingKey::none);  // ordering_enabled is false
   CHECK(s->on_dead == OnDead::block);
   CHECK(s->retry.jitter == 0.25);
+  CHECK(s->retry.statuses == std::vector<StatusRange>{{404, 404}, {500, 599}});
   CHECK(s->paused);
   CHECK(s->timeout == Millis{1500});
   CHECK(s->body == BodyFormat::envelope);

@@ -28,9 +28,28 @@ TEST_CASE("hosts that are this machine") {
     INFO(host);
     CHECK(is_local_host(host));
   }
-  for (const char* host :
-       {"", "hub", "example.com", "localhost.example.com", "127.0.0.1.example.com", "10.0.0.1",
-        "[::2]", "[::1", "0.0.0.0", "localhos\x54.", "xlocalhost", "127.1"}) {
+  for (const char* host : {"",
+                           "hub",
+                           "example.com",
+                           "localhost.example.com",
+                           "127.0.0.1.example.com",
+                           "10.0.0.1",
+                           "[::2]",
+                           "[::1",
+                           "0.0.0.0",
+                           "[::1].example.com",
+                           "[::1]x",
+                           "[::1]:",
+                           "localhost:example.com",
+                           "localhost:",
+                           "localhost:80x",
+                           "localhost:123456",
+                           "localhost:80:80",
+                           "127.0.0.1:",
+                           ":80",
+                           "localhos\x54.",
+                           "xlocalhost",
+                           "127.1"}) {
     INFO(host);
     CHECK_FALSE(is_local_host(host));
   }
@@ -142,6 +161,60 @@ TEST_CASE("a request is judged by the keys there are") {
   }
   door.config.insecure = true;  // says nothing once there is a key
   CHECK(door.status(Scope::read) == 401);
+}
+
+int status_with(const Doorman& door, const char* name, const char* value) {
+  http::Request request;
+  request.headers = {{"Host", "localhost:3000"}, {name, value}};
+  const auto verdict = Access(door.keys, door.config, door.bind).check(Scope::admin, request, {});
+  return verdict.refusal ? verdict.refusal->status : 200;
+}
+
+TEST_CASE("an open hub answers no page of another site and nobody behind a proxy") {
+  Doorman door;
+  door.know_of_none();
+  const std::vector<std::pair<const char*, const char*>> refused{
+      {"Origin", "http://evil.example"},
+      {"origin", "https://localhost.evil.example"},
+      {"Origin", "null"},
+      {"Origin", ""},
+      {"Origin", "localhost"},
+      {"Origin", "file://localhost"},
+      {"Forwarded", "for=192.0.2.1"},
+      {"Forwarded", ""},
+      {"X-Forwarded-For", "127.0.0.1"},
+      {"x-forwarded-host", "localhost"},
+      {"X-Forwarded-Proto", "http"},
+      {"Via", "1.1 proxy"},
+  };
+  for (const auto& [name, value] : refused) {
+    INFO(name << ": " << value);
+    door.config.insecure = false;
+    CHECK(status_with(door, name, value) == 403);
+    door.config.insecure = true;
+    CHECK(status_with(door, name, value) == 200);
+  }
+  for (const bool insecure : {false, true}) {
+    door.config.insecure = insecure;
+    for (const char* site : {"cross-site", "same-site", "", "Same-Origin", "none, cross-site"}) {
+      INFO(site);
+      CHECK(status_with(door, "Sec-Fetch-Site", site) == 403);
+    }
+    CHECK(status_with(door, "Sec-Fetch-Site", "same-origin") == 200);
+    CHECK(status_with(door, "sec-fetch-site", "none") == 200);
+    CHECK(status_with(door, "Origin", "http://localhost:8080") == 200);
+    CHECK(status_with(door, "Origin", "https://[::1]") == 200);
+    CHECK(status_with(door, "X-Forwarded", "for=192.0.2.1") == 200);
+  }
+  CHECK(door.status(Scope::admin, "", "") == 200);  // insecure
+  door.config.insecure = false;
+  CHECK(door.status(Scope::admin, "", "") == 403);
+  http::Request old;  // HTTP/1.0 without a Host
+  CHECK_FALSE(Access(door.keys, door.config, door.bind).check(Scope::admin, old, {}).refusal);
+  door.know("key", Scope::admin);
+  http::Request keyed;
+  keyed.headers = {{"Via", "1.1 proxy"}, {"Host", "hub"}, {"Authorization", "Bearer key"}};
+  CHECK_FALSE(Access(door.keys, door.config, door.bind).check(Scope::admin, keyed, {}).refusal);
 }
 
 TEST_CASE("the key of a request is told, and its use noted") {

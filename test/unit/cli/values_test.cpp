@@ -82,6 +82,14 @@ TEST_CASE("a change from one pattern to several takes the one away") {
   CHECK(subscriber_body(given({{"ordered-by", "none"}}), false) == R"({"ordering_enabled":false})");
 }
 
+TEST_CASE("a filter and an organization are given and taken away") {
+  CHECK(subscriber_body(given({{"filter", R"({"path":"/a","eq":1})"}, {"org", "org-1"}}), true) ==
+        R"({"filter":{"path":"/a","eq":1},"organization_id":"org-1"})");
+  CHECK(subscriber_body(given({{"filter", "none"}, {"org", "none"}}), false) ==
+        R"({"filter":null,"organization_id":null})");
+  CHECK_THROWS_AS(subscriber_body(given({{"filter", "{"}}), false), UsageError);
+}
+
 std::string file_with(const std::string& text) {
   const std::string path = std::filesystem::temp_directory_path() / "eventhub_cli_secret";
   std::ofstream(path) << text;

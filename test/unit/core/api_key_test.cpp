@@ -59,6 +59,7 @@ TEST_CASE("what is wrong with a body, and where") {
       {R"({"name":"","scopes":["read"]})", "#/name"},
       {R"({"name":1,"scopes":["read"]})", "#/name"},
       {R"({"name":"a b","scopes":["read"]})", "#/name"},
+      {R"({"name":"EVENTHUB_ADMIN_KEY","scopes":["read"]})", "#/name"},
       {R"({"name":"a\u0062","scopes":["read"]})", "#/name"},
       {R"({"name":"\u001b[2J","scopes":["read"]})", "#/name"},
       {R"({"name":")" + name + R"(","scopes":["read"]})", "#/name"},

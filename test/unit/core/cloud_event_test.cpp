@@ -83,13 +83,16 @@ TEST_CASE("cloud: what is no event of the hub is refused, and it is told where")
   CHECK(cloud_fault(structured(data + R"(,"eventversion":" 1")")).starts_with("#/eventversion "));
   CHECK(cloud_fault(structured(data + R"(,"deliverafter":"soon")")).starts_with("#/deliverafter "));
   CHECK(cloud_fault(structured(data + R"(,"expiresat":1)")).starts_with("#/expiresat "));
-  for (const char* text : {R"({"specversion":"0.3","id":"1","source":"s","type":"a","data":{}})",
-                           R"({"specversion":1.0,"id":"","source":"s","type":"a","data":{}})",
-                           R"({"specversion":"1.0","id":"","source":"s","type":"a","data":{}})",
-                           R"({"specversion":"1.0","id":"1","source":"","type":"a","data":{}})",
-                           R"({"specversion":"1.0","id":"1","source":{},"type":"a","data":{}})",
-                           R"({"specversion":"1.0","id":"1","source":"s","type":"a b","data":{}})",
-                           R"({"specversion":"1.0","id":"1","source":"s","data":{}})"}) {
+  for (const char* text :
+       {R"({"specversion":"0.3","id":"1","source":"s","type":"a","data":{}})",
+        R"({"specversion":1.0,"id":"","source":"s","type":"a","data":{}})",
+        R"({"specversion":"1.0","id":"","source":"s","type":"a","data":{}})",
+        R"({"specversion":"1.0","id":"1","source":"","type":"a","data":{}})",
+        R"({"specversion":"1.0","id":"1","source":{},"type":"a","data":{}})",
+        R"({"specversion":"1.0","id":"a\u0000","source":"s","type":"a","data":{}})",
+        R"({"specversion":"1.0","id":"1","source":"s\n","type":"a","data":{}})",
+        R"({"specversion":"1.0","id":"1","source":"s","type":"a b","data":{}})",
+        R"({"specversion":"1.0","id":"1","source":"s","data":{}})"}) {
     INFO(text);
     CHECK(cloud_fault(text).starts_with("#/"));
   }

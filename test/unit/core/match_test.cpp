@@ -153,4 +153,125 @@ TEST_CASE("hashes that are stored never change") {
   CHECK(shard_of(77, stable_hash("user-123"), 1) == 1);
 }
 
+namespace {
+
+Subscriber routed(std::int32_t sid, std::vector<std::string> patterns, Routing routing) {
+  Subscriber s = subscriber(sid, std::move(patterns));
+  if (routing.key) s.ordering = OrderingKey::pointer;
+  s.routing = std::make_shared<const Routing>(std::move(routing));
+  return s;
+}
+
+Routing filtered(const char* filter) {
+  Routing routing;
+  routing.filter = std::get<Filter>(Filter::compile(filter));
+  return routing;
+}
+
+Routing keyed(const char* pointer) {
+  Routing routing;
+  routing.key = JsonPointer::parse(pointer);
+  return routing;
+}
+
+EventHeader event_with(std::string type, std::string payload) {
+  EventHeader header = event(std::move(type));
+  header.payload = std::move(payload);
+  return header;
+}
+
+}  // namespace
+
+TEST_CASE("routing: a filter and an organization narrow what a subscriber gets") {
+  Routing both = filtered(R"({"path":"/n","gt":1})");
+  both.organization_id = "org-1";
+  Routing own;
+  own.organization_id = "org-1";
+  const Matcher matcher(
+      set_of({subscriber(1, {"a"}), routed(2, {"a"}, own),
+              routed(3, {"*"}, filtered(R"({"path":"/n","gt":1})")), routed(4, {"a"}, both),
+              routed(5, {"a"}, filtered(R"({"member":"version","eq":"v2"})"))}));
+  EventHeader one = event_with("a", R"({"n":2})");
+  CHECK(sids(match(matcher, one)) == std::vector<std::int32_t>{1, 3});
+  one.organization_id = "org-1";
+  one.version = "v2";
+  CHECK(sids(match(matcher, one)) == std::vector<std::int32_t>{1, 2, 3, 4, 5});
+  one.payload = R"({"n":1})";  // of the same event_seq: what was read before does not stay
+  CHECK(sids(match(matcher, one)) == std::vector<std::int32_t>{1, 2, 5});
+  one.organization_id = "org-2";
+  CHECK(sids(match(matcher, one)) == std::vector<std::int32_t>{1, 5});
+}
+
+TEST_CASE("routing: a payload is asked for only when somebody who may get the event looks at it") {
+  CHECK_FALSE(Matcher(set_of({subscriber(1, {"a"})})).reads_bodies());
+  Subscriber inactive = routed(1, {"a"}, filtered(R"({"path":"/n","gt":1})"));
+  inactive.active = false;
+  CHECK_FALSE(Matcher(set_of({inactive})).reads_bodies());
+  CHECK_FALSE(Matcher(set_of({routed(1, {"a"}, filtered(R"({"member":"user_id","eq":"u"})"))}))
+                  .reads_bodies());
+  Routing own = filtered(R"({"path":"/n","gt":1})");
+  own.organization_id = "org-1";
+  const Matcher matcher(
+      set_of({subscriber(1, {">"}), routed(2, {"a.*"}, own), routed(3, {"b"}, keyed("/n")),
+              routed(4, {"c"}, filtered(R"({"member":"version","eq":"v2"})"))}));
+  CHECK(matcher.reads_bodies());
+  EventHeader header = event("a.b");
+  CHECK_FALSE(matcher.needs_body(header));
+  header.organization_id = "org-1";
+  CHECK(matcher.needs_body(header));
+  CHECK(matcher.needs_body(event("b")));
+  CHECK(matcher.needs_body(event("c")));
+  CHECK_FALSE(matcher.needs_body(event("d")));
+}
+
+TEST_CASE("routing: a place in the payload is a key when a scalar is there, each kind apart") {
+  const Matcher matcher(set_of({routed(1, {"a"}, keyed("/customer/id"))}));
+  const auto key = [&](const std::string& id) {
+    const auto found = match(matcher, event_with("a", R"({"customer":{"id":)" + id + "}}"));
+    REQUIRE(found.size() == 1);
+    return found[0].khash;
+  };
+  const char* const apart[] = {"17",           R"("17")", "true",      R"("true")", "false",
+                               "-17",          "170",     "1.7",       R"("")",     R"("\ud800")",
+                               R"("\\ud800")", "0",       R"("n17e2")"};
+  std::set<std::int64_t> keys;
+  for (const char* id : apart) keys.insert(key(id).value());
+  CHECK(keys.size() == std::size(apart));
+  CHECK(key("17") == key("17.0"));
+  CHECK(key("17") == key("1.7e1"));
+  CHECK(key(R"("ab")") == key(R"("a\u0062")"));
+  for (const char* none : {"null", "{}", R"(["17"])"}) CHECK_FALSE(key(none));
+  CHECK_FALSE(match(matcher, event_with("a", R"({"customer":"17"})"))[0].khash);
+  CHECK_FALSE(match(matcher, event_with("a", "[]"))[0].khash);
+}
+
+TEST_CASE("routing: what is said of an event and a subscriber is what is done") {
+  using Reason = Judgement::Reason;
+  const auto judged = [](Subscriber row, const EventHeader& header) {
+    const Judgement judgement = judge(std::make_shared<const Subscriber>(row), header);
+    const auto done = match(Matcher(set_of({row})), header);
+    CHECK((judgement.reason == Reason::none) == !done.empty());
+    if (!done.empty()) CHECK(judgement.key.has_value() == done[0].khash.has_value());
+    return judgement;
+  };
+  EventHeader header = event_with("a.b", R"({"n":2,"id":"x\u0079"})");
+  header.user_id = "u\n";
+  Routing routing = filtered(R"({"path":"/n","gt":1})");
+  routing.key = JsonPointer::parse("/id");
+  Subscriber row = routed(1, {"a.*"}, routing);
+  CHECK(judged(row, header).key == R"("x\u0079")");
+  CHECK(judged(row, event("b.b")).reason == Reason::event_type);
+  const Judgement missed = judged(row, event_with("a.b", R"({"n":1})"));
+  CHECK(missed.reason == Reason::filter);
+  CHECK(missed.miss.pointer == "/gt");
+  row.active = false;
+  CHECK(judged(row, header).reason == Reason::inactive);
+  routing.organization_id = "org-1";
+  CHECK(judged(routed(1, {"a.*"}, routing), header).reason == Reason::organization_id);
+  Subscriber plain = subscriber(1, {">"});
+  CHECK_FALSE(judged(plain, header).key);
+  plain.ordering = OrderingKey::user_id;
+  CHECK(judged(plain, header).key == R"("u\u000a")");
+}
+
 }  // namespace eventhub

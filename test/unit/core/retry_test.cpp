@@ -72,6 +72,36 @@ TEST_CASE("an answer's status decides the first attempt") {
   CHECK(verdict.detail.empty() == !is_dead_letter(row.outcome));
 }
 
+TEST_CASE("a subscriber says which answers are tried again") {
+  Subscriber s = subscriber();
+  s.retry.statuses = {{404, 404}, {410, 410}, {500, 599}};
+  const auto outcome = [&](const AttemptResult& result) {
+    return decide(result, 1, s, kHour, 0.5).outcome;
+  };
+  CHECK(outcome(answer(404)) == Outcome::retry);
+  CHECK(outcome(answer(503)) == Outcome::retry);
+  CHECK(outcome(answer(429)) == Outcome::dead);
+  CHECK(outcome(answer(400)) == Outcome::dead);
+  CHECK(outcome(answer(302)) == Outcome::dead);
+  CHECK(outcome(answer(204)) == Outcome::delivered);
+  CHECK(outcome(answer(99)) == Outcome::retry);  // no answer that a webhook can give
+  CHECK_FALSE(decide(answer(410), 1, s, kHour, 0.5).pause_subscriber);
+  s.retry.statuses.clear();
+  CHECK(decide(answer(500), 1, s, kHour, 0.5).reason == "rejected");
+  CHECK(outcome(failure(Cause::network_error, "reset")) == Outcome::retry);
+}
+
+TEST_CASE("statuses are three digits or a class") {
+  CHECK(parse_statuses("404") == StatusRange{404, 404});
+  CHECK(parse_statuses("599") == StatusRange{599, 599});
+  CHECK(parse_statuses("5xx") == StatusRange{500, 599});
+  for (const char* text : {"", "4", "40", "4x", "xxx", "200", "2xx", "600", "4xX", "40x", "4 4",
+                           "4-1", "+40", "4040", "4xx "}) {
+    INFO(text);
+    CHECK_FALSE(parse_statuses(text));
+  }
+}
+
 TEST_CASE("network errors and time-outs are tried again, refused addresses are not") {
   CHECK(decide_first(failure(Cause::network_error, "connection refused")).outcome ==
         Outcome::retry);

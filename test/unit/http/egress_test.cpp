@@ -131,7 +131,7 @@ TEST_CASE("the port this process listens on is not to be called on an address of
   config.allow_cidrs = {"127.0.0.0/8", "::1", "0.0.0.0"};
   const auto may = [&config](const char* bind, const char* address, std::uint16_t port) {
     EgressPolicy policy(config);
-    policy.listens_on(bind, 3000);
+    policy.listens_on({{bind, 3000}});
     return policy.refuse(make_address(address), port).empty();
   };
   for (const char* own : {"127.0.0.1", "127.0.0.2", "::1", "::ffff:127.0.0.1", "0.0.0.0"}) {
@@ -144,10 +144,30 @@ TEST_CASE("the port this process listens on is not to be called on an address of
   CHECK(may("127.0.0.2", "127.0.0.1", 3000));  // somebody else's
   CHECK_FALSE(may("::", "::1", 3000));
   EgressPolicy policy(config);
-  policy.listens_on("0.0.0.0", 3000);
+  policy.listens_on({{"0.0.0.0", 3000}});
   CHECK(contains(policy.refuse(make_address("127.0.0.1"), 3000), "egress.allow_self"));
   config.allow_self = true;
   CHECK(may("0.0.0.0", "127.0.0.1", 3000));
+}
+
+TEST_CASE("the port for monitors is not to be called either") {
+  EgressConfig config;
+  config.allow_cidrs = {"127.0.0.0/8"};
+  ServerConfig server;
+  server.bind = "0.0.0.0";
+  server.port = 3000;
+  const auto may = [&](const char* address, std::uint16_t port) {
+    EgressPolicy policy(config);
+    policy.listens_on(http::listeners(server));
+    return policy.refuse(make_address(address), port).empty();
+  };
+  CHECK(may("127.0.0.1", 0));
+  CHECK(may("127.0.0.1", 3001));
+  server.metrics_port = 3001;
+  CHECK_FALSE(may("127.0.0.1", 3001));
+  CHECK_FALSE(may("127.0.0.1", 3000));
+  CHECK(may("127.0.0.2", 3001));  // server.metrics_bind is 127.0.0.1
+  CHECK(may("127.0.0.1", 3002));
 }
 
 TEST_CASE("the reason names the address and what it is") {

@@ -44,6 +44,44 @@ TEST_CASE("the gate refuses what has two") {
   CHECK(judge(fields({{"Host", "a"}, {"Transfer-Encoding", "chunked, identity"}})) == 501);
   CHECK(judge(fields({{"Transfer-Encoding", "chunked"}}), 10) == 400);
   CHECK(judge(fields({{"Host", "a"}, {"Expect", "more"}})) == 417);
+  for (const char* named : {"Content-Length", "close, transfer-encoding", "keep-alive,HOST",
+                            " host ", "close,,host", "\thost,close"}) {
+    INFO(named);
+    CHECK(judge(fields({{"Host", "a"}, {"Connection", named}})) == 400);
+    CHECK(judge(fields({{"connection", named}}), 10) == 400);
+  }
+  for (const char* harmless : {"close", "keep-alive, TE", "hosts", "x-host", ""}) {
+    INFO(harmless);
+    CHECK(judge(fields({{"Host", "a"}, {"Connection", harmless}})) == 0);
+  }
+}
+
+TEST_CASE("the gate takes bodies as they are, in UTF-8") {
+  const auto with = [](const char* name, const char* value) {
+    return judge(fields({{"Host", "a"}, {name, value}}));
+  };
+  for (const char* coding :
+       {"gzip", "identity, gzip", "br", "x", "gzip,identity", "\"identity\""}) {
+    INFO(coding);
+    CHECK(with("content-encoding", coding) == 415);
+  }
+  CHECK(with("Content-Encoding", "Identity") == 0);
+  CHECK(with("Content-Encoding", "identity, identity") == 0);
+  CHECK(with("Content-Encoding", "") == 0);
+  for (const char* type :
+       {"application/json; charset=utf-16", "application/json;CHARSET=\"latin1\"",
+        "application/json; charset=utf-8; charset=utf-7", "text/plain ; a=b ; charset = utf-16",
+        "application/json; charset=", "application/json; charset"}) {
+    INFO(type);
+    CHECK(with("Content-Type", type) == 415);
+  }
+  for (const char* type :
+       {"application/json", "application/json; charset=UTF-8", "application/json;charset=\"utf-8\"",
+        "application/json; charset=utf8; a=b", "application/json; xcharset=utf-16", "",
+        "application/json;"}) {
+    INFO(type);
+    CHECK(with("Content-Type", type) == 0);
+  }
 }
 
 TEST_CASE("the gate judges the request line") {
