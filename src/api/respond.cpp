@@ -116,6 +116,8 @@ NotStored not_stored(store::AcceptError error) {
   switch (error) {
     case store::AcceptError::overloaded:
       return {503, "too many events are waiting to be stored; try again later"};
+    case store::AcceptError::no_room:
+      return {503, "the database is nearly full; nothing was stored; try again later"};
     case store::AcceptError::unknown_outcome:
       return {503,
               "the database connection was lost while the event was stored: it may be stored or "

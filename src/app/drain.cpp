@@ -55,6 +55,7 @@ Task<void> Hub::drain() {
     all = all && done;
   }
   server_watch_.stop();
+  disk_guard_.stop();
   EVENTHUB_FAULT_POINT("drain.roles_ended");
   keys_.stop();
   const bool noted = co_await ended("keys", deadline);
@@ -62,7 +63,8 @@ Task<void> Hub::drain() {
   wakeups_.stop();
   const bool quiet = co_await ended("wakeups", deadline + Seconds{1});
   // It may be in the middle of a question, on a connection of a database that ends with us.
-  const bool watched = co_await ended("server_watch", deadline + Seconds{1});
+  bool watched = co_await ended("server_watch", deadline + Seconds{1});
+  watched = co_await ended("disk_guard", deadline + Seconds{1}) && watched;
   if (monitor_) monitor_->stop();
   co_await ended("monitor", deadline + Seconds{1});
   if (all && quiet && watched) log::info("eventhubd stopped", {{"exit_code", exit_code_}});

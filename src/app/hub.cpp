@@ -79,6 +79,7 @@ Hub::Hub(Config config)
       ingest_(make_ingest(config_, shared_)),
       health_{.started = clock_.now()},
       server_watch_(shared_, health_.durability_lost),
+      disk_guard_(shared_),
       server_(context_.get_executor(), config_.server,
               api::make_handler(shared_, keys_, ingest_.get(), health_), api::make_refusal(),
               metrics_),
@@ -163,6 +164,7 @@ void Hub::start() {
   start_part("server_watch", server_watch_.run());
   start_part("keys", keys_.run());
   if (ingest_) start_part("ingest", ingest_->run());
+  if (ingest_) start_part("disk_guard", disk_guard_.run());
   for (const auto& role : roles_) start_part(std::string(role->name()), role->run());
   log::info("eventhubd started", {{"version", EVENTHUB_VERSION},
                                   {"port", config_.server.port},

@@ -13,6 +13,7 @@
 #include "eventhub/store/context.hpp"
 #include "eventhub/store/ingest.hpp"
 #include "eventhub/store/keys.hpp"
+#include "eventhub/store/disk_guard.hpp"
 #include "eventhub/store/server_watch.hpp"
 
 namespace eventhub::app {
@@ -65,6 +66,7 @@ class Hub {
   std::unique_ptr<store::Ingest> ingest_;
   api::Health health_;
   store::ServerWatch server_watch_;
+  store::DiskGuard disk_guard_;
   http::Server server_;
   Metrics monitor_metrics_{1};             // of a server whose connections are nobody's business
   std::unique_ptr<http::Server> monitor_;  // server.metrics_port

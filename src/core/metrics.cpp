@@ -108,6 +108,8 @@ struct Metrics::Impl : MetricsRegistry {
   Gauge& shards = gauge("eventhub_owned_shards", "Shards this process delivers.");
   Gauge& partitions = gauge("eventhub_partitions", "Partitions of the events table.");
   Gauge& parked = gauge("eventhub_parked_messages", "Messages waiting in the table parked.");
+  Gauge& closed = gauge("eventhub_ingest_closed",
+                        "1 while events are refused as PostgreSQL's disk is nearly full.");
   Gauge& http = gauge("eventhub_http_connections", "Open HTTP connections to this process.");
   Counter& cpu = counter("process_cpu_seconds_total", "User and system CPU time.");
   Gauge& memory = gauge("process_resident_memory_bytes", "Resident memory.");
@@ -228,6 +230,10 @@ void Metrics::shards_given_up() {
 
 void Metrics::database_unsafe(std::string_view setting, bool is_unsafe) {
   impl_->unsafe.of(setting).Set(is_unsafe ? 1 : 0);
+}
+
+void Metrics::ingest_closed(bool is_closed) {
+  impl_->closed.Set(is_closed ? 1 : 0);
 }
 
 void Metrics::database_clock_difference(double seconds) {

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t kHour = 3'600'000;   // in ms
 constexpr std::int64_t kYear = 31'536'000;  // in s
+constexpr std::int64_t kTera = std::int64_t{1} << 40;
 // What other times of the hub ask of these options, in ms.
 constexpr std::int64_t kHeartbeatMax = 2'000;    // dispatchers count each other for 5 s
 constexpr std::int64_t kIdleSessionMin = 2'500;  // cleanup speaks every two seconds
@@ -187,6 +188,12 @@ void add_ingest_and_fanout(std::vector<Option>& table) {
   table.push_back({"ingest.deliver_after_max_seconds", "", in<S, &T::deliver_after_max>, 0,
                    100 * kYear,
                    "How far ahead deliver_after may be, in seconds; later is answered 400."});
+  table.push_back({"ingest.disk_free_min_bytes", "", in<S, &T::disk_free_min_bytes>, 0, kTera,
+                   "Events are refused with 503 while PostgreSQL's disk has less than that free; "
+                   "known of a server on this machine that is reached by its Unix socket, by a role "
+                   "with pg_read_all_settings. 0: not looked at."});
+  table.push_back({"ingest.database_bytes_max", "", in<S, &T::database_bytes_max>, 0, 1024 * kTera,
+                   "Events are refused with 503 while the database is larger. 0: no limit."});
   table.push_back({"ingest.json_depth_max", "", in<S, &T::json_depth_max>, 1, 1'000,
                    "Deepest nesting of a JSON body."});
   table.push_back(

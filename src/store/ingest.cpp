@@ -64,6 +64,7 @@ Task<AcceptResult> Ingest::accept(NewEvent event, std::optional<IdempotencyKey> 
   Impl& impl = *impl_;
   const std::size_t bytes = bytes_of(event);
   if (impl.stopping || impl.down) co_return AcceptError::unavailable;
+  if (!impl.context.disk_full.empty()) co_return AcceptError::no_room;
   if (!impl.queue.fits(bytes)) co_return AcceptError::overloaded;
   auto waiting = waiting_row(std::move(event), key, bytes, impl.context.clock.now());
   auto enqueue = [&impl](auto handler, WaitingPtr row) {
@@ -81,6 +82,10 @@ Task<std::vector<AcceptResult>> Ingest::accept_all(std::vector<NewRow> rows) {
   Impl& impl = *impl_;
   std::vector<AcceptResult> same(rows.size(), AcceptError::unavailable);
   if (rows.empty() || impl.stopping || impl.down) co_return same;
+  if (!impl.context.disk_full.empty()) {
+    same.assign(rows.size(), AcceptError::no_room);
+    co_return same;
+  }
   Batch waiting;
   waiting.reserve(rows.size());
   std::size_t total = 0;

@@ -67,6 +67,8 @@ struct IngestConfig {
   Seconds idempotency_ttl{86'400};
   int json_depth_max = 64;
   Seconds deliver_after_max{31'536'000};
+  std::int64_t disk_free_min_bytes = 256 << 20;  // of the server's disk, else 503; 0: any
+  std::int64_t database_bytes_max = 0;           // beyond it 503; 0: any
 };
 
 struct FanoutConfig {

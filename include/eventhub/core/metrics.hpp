@@ -49,6 +49,7 @@ class Metrics {
   void db_connections(std::string_view state, double connections);  // idle, in_use
   void queue_bytes(std::string_view queue, double bytes);
   void database_unsafe(std::string_view setting, bool is_unsafe);
+  void ingest_closed(bool is_closed);
   void database_clock_difference(double seconds);
   void http_connections(double open);
 

@@ -25,6 +25,8 @@ struct Context {
   Uuid node;  // this process, new at each start
   // Messages up to this event_seq were committed by this process, if it fans out.
   std::int64_t local_horizon = 0;
+  // Why there is no room for events (store::DiskGuard); empty: there is.
+  std::string disk_full{};
 };
 
 // A module of the process: api, fanout, dispatcher, cleanup.

@@ -24,6 +24,7 @@ struct Accepted {
 enum class AcceptError {
   overloaded,       // the queue is full: 503 + Retry-After
   unavailable,      // no database: 503, nothing was committed
+  no_room,          // its disk is nearly full: 503
   unknown_outcome,  // the commit may have happened: 503 + retry_with_same_idempotency_key
   key_reused,       // same key, other request: 422
   refused,          // PostgreSQL refused this row (its neighbours went through): 400
