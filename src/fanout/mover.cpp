@@ -13,6 +13,8 @@ namespace {
 constexpr Millis kMoverBackoffFloor{100}, kMoverBackoffMax{3'000};
 constexpr Millis kMoverStandby{1'000};
 constexpr Millis kMoverPollFloor{10};
+constexpr Seconds kMoverQuiet{60};  // nothing to move for so long: it looks more rarely
+constexpr Millis kMoverPollQuiet{500};
 constexpr Millis kMoverPollMax{1'000};  // the server drops a lock session that is silent for 10 s
 
 class Mover final : public store::Role {
@@ -46,7 +48,8 @@ Task<void> Mover::serve() {
 }
 
 Task<void> Mover::own(store::Outbox& outbox) {
-  const Millis longest = std::clamp(context_.config.poll_interval, kMoverPollFloor, kMoverPollMax);
+  const Millis usual = std::clamp(context_.config.poll_interval, kMoverPollFloor, kMoverPollQuiet);
+  Mono moved_at = context_.clock.mono();
   Millis pause = kMoverPollFloor;
   while (!loop_.stopping()) {
     const Mono begun = context_.clock.mono();
@@ -54,11 +57,13 @@ Task<void> Mover::own(store::Outbox& outbox) {
     loop_.succeeded();
     if (more) {
       pause = kMoverPollFloor;
+      moved_at = begun;
       continue;
     }
     // Rows that went stay in the way while some transaction is older than their end: such a look is
     // dear, and then a rare one.
     const auto took = std::chrono::duration_cast<Millis>(context_.clock.mono() - begun);
+    const Millis longest = begun - moved_at > kMoverQuiet ? kMoverPollQuiet : usual;
     const bool woken = co_await published().wait(std::clamp(took * 9, pause, kMoverPollMax));
     pause = woken ? kMoverPollFloor : std::min(pause * 2, longest);
   }
