@@ -1,5 +1,5 @@
 # What nearly every file includes, parsed once and not by each of them. Nothing of our own is in it, so that a
-# change of ours rebuilds no more than it has to; and the release is built without, so that a file which
+# change of ours rebuilds no more than it has to; and the fuzzers are built without, so that a file which
 # forgets an include does not compile there. The presets that have it also compile eight files as one
 # (CMAKE_UNITY_BUILD): what one file hides in its unnamed namespace must not be called as in its neighbours.
 option(EVENTHUB_PRECOMPILE "precompile the headers of the standard library, Boost.Asio, fmt and Catch2" OFF)

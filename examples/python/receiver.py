@@ -114,18 +114,18 @@ def work_through(inbox, received, stop):
         received.clear()
         if stop.is_set():
             return
-        message = inbox.oldest()
-        if message is None:
-            received.wait()
-            continue
-        number, body = message
         try:
-            work(json.loads(body))
+            message = inbox.oldest()
+            if message is not None:
+                number, body = message
+                work(json.loads(body))
+                inbox.done(number)
         except Exception as error:  # nobody sends it again: try until it works, or a person looks
             print("not done, will be tried again:", error, file=sys.stderr)
             stop.wait(PAUSE_AFTER_ERROR_SECONDS)
         else:
-            inbox.done(number)
+            if message is None:
+                received.wait()
 
 
 def main():

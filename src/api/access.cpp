@@ -11,6 +11,7 @@
 #include <span>
 
 #include "eventhub/http/digest.hpp"
+#include "eventhub/http/unix_socket.hpp"
 #include "respond.hpp"
 
 namespace eventhub::api {
@@ -26,6 +27,11 @@ bool is_loopback(std::string_view text) {
   if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address.is_loopback();
   using namespace boost::asio::ip;
   return make_address_v4(v4_mapped, address.to_v6()).is_loopback();
+}
+
+// Only programs of this machine connect to a listener there.
+bool is_local_bind(std::string_view bind) {
+  return is_loopback(bind) || !http::unix_path(bind).empty();
 }
 
 ApiKeyPtr admin_key(const std::string& token) {
@@ -119,7 +125,7 @@ Door door(const Config& config, const store::KeySet& keys) {
   if (keys.any || !server.admin_key.empty()) return Door::keyed;
   if (server.insecure) return Door::open_to_all;
   const bool apart = server.management_on_metrics_port;
-  const bool local = is_loopback(server.bind) && (!apart || is_loopback(server.metrics_bind));
+  const bool local = is_local_bind(server.bind) && (!apart || is_loopback(server.metrics_bind));
   if (local) return Door::open_to_this_machine;
   return config.has_role("api") ? Door::refused : Door::keyed;
 }
@@ -127,7 +133,7 @@ Door door(const Config& config, const store::KeySet& keys) {
 Access::Access(const store::KeySetPtr& keys, const ServerConfig& config, std::string_view bind)
     : keys_(keys),
       admin_(admin_key(config.admin_key)),
-      local_(is_loopback(bind)),
+      local_(is_local_bind(bind)),
       insecure_(config.insecure) {}
 
 Access::Verdict Access::check(Scope wanted, const http::Request& request, Mono now) const {

@@ -90,6 +90,7 @@ Parameters::Parameters(const std::vector<JsonMember>& members, Names known, std:
     }
     auto text = value.kind == Kind::string ? json_string(value) : std::string(value.text);
     if (!text || !is_text(*text)) refuse(name, "must be text without U+0000 and half surrogates");
+    if (value.kind == Kind::string) json_texts_.insert(name);
     values_.emplace(name, std::move(*text));
   }
 }
@@ -124,7 +125,8 @@ std::optional<std::string> Parameters::text(std::string_view name) const {
 std::optional<bool> Parameters::flag(std::string_view name) const {
   const auto value = text(name);
   if (!value) return std::nullopt;
-  if (*value != "true" && *value != "false") refuse(name, "must be true or false");
+  if (is_json_text(name) || (*value != "true" && *value != "false"))
+    refuse(name, "must be true or false");
   return *value == "true";
 }
 
@@ -135,7 +137,7 @@ std::optional<std::int64_t> Parameters::number(std::string_view name, std::int64
   std::int64_t number = 0;
   const char* end = value->data() + value->size();
   const auto [at, error] = std::from_chars(value->data(), end, number);
-  if (error != std::errc{} || at != end || number < min || number > max) {
+  if (is_json_text(name) || error != std::errc{} || at != end || number < min || number > max) {
     refuse(name, fmt::format("must be a number from {} to {}", min, max));
   }
   return number;
@@ -147,7 +149,7 @@ std::optional<double> Parameters::positive(std::string_view name, double max) co
   double number = 0;
   const char* end = value->data() + value->size();
   const auto [at, error] = std::from_chars(value->data(), end, number);
-  if (error != std::errc{} || at != end || !(number > 0 && number <= max)) {
+  if (is_json_text(name) || error != std::errc{} || at != end || !(number > 0 && number <= max)) {
     refuse(name, fmt::format("must be a number above 0, up to {}", max));
   }
   return number;

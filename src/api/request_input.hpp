@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,7 +59,10 @@ class Parameters {
  private:
   void add(std::string_view pair, Names known);
   void require_known(std::string_view name, Names known) const;
+  // A text where JSON has other kinds: "true" is no boolean there, "1" no number.
+  bool is_json_text(std::string_view name) const { return json_texts_.contains(name); }
   std::string place_;
+  std::set<std::string, std::less<>> json_texts_;
   std::map<std::string, std::string, std::less<>> values_;
 };
 

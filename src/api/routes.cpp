@@ -117,10 +117,19 @@ void look(Match& match, std::string_view method, Serves serves, const Fits& fit)
   }
 }
 
+// Nobody who asks may fill the room for bodies with what is not looked at.
+bool has_body(const http::Request& request) {
+  const std::string_view length = request.header("content-length");
+  return request.count("transfer-encoding") > 0 || !(length.empty() || length == "0");
+}
+
 // Everything that can be said before the handler runs.
 Access::Verdict judge_by_header(const Api& api, const Match& match, const http::Request& request,
                                 Mono now) {
   if (match.route == nullptr) return {refuse(match), nullptr, {}};
+  if (match.route->method == "GET" && has_body(request)) {
+    return {problem(400, "this takes no body"), nullptr, {}};
+  }
   if (match.route->scope != Scope::none) {
     if (auto refusal = not_ready(api)) return {std::move(*refusal), nullptr, {}};
   }

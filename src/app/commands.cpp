@@ -12,6 +12,7 @@
 #include "eventhub/app/app.hpp"
 #include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
+#include "eventhub/http/unix_socket.hpp"
 
 namespace eventhub {
 namespace app {
@@ -69,13 +70,15 @@ int migrate_command(const CommandLine& line) {
 }
 
 std::string own_url(const Config& config) {
+  if (!http::unix_path(config.server.bind).empty()) return config.server.bind;
   const std::string scheme = config.server.tls_certificate_file.empty() ? "http" : "https";
   return scheme + "://127.0.0.1:" + std::to_string(config.server.port);
 }
 
 int healthcheck_command(const CommandLine& line) {
   if (!line.health_url.empty()) return healthcheck(line.health_url);
-  return healthcheck(own_url(configured(line)) + "/readyz");
+  const std::string own = own_url(configured(line));
+  return healthcheck(http::unix_path(own).empty() ? own + "/readyz" : own);
 }
 
 int client_command(const CommandLine& line) {

@@ -9,6 +9,7 @@
 #include "eventhub/http/egress.hpp"
 #include "eventhub/http/master_keys.hpp"
 #include "eventhub/http/server.hpp"
+#include "eventhub/http/unix_socket.hpp"
 #include "eventhub/pg/connection.hpp"
 
 namespace eventhub::app {
@@ -18,6 +19,12 @@ std::string not_an_address(const std::string& text) {
   boost::system::error_code error;
   boost::asio::ip::make_address(text, error);
   return error ? "is not an IPv4 or IPv6 address to listen on" : "";
+}
+
+std::string wrong_bind(const Config& config) {
+  const std::string& bind = config.server.bind;
+  if (!bind.starts_with("unix:")) return not_an_address(bind);
+  return http::wrong_unix_path(std::string_view(bind).substr(5));
 }
 
 // What a module's own reader of its settings throws, without the option's name in front.
@@ -36,7 +43,13 @@ std::string complaint(std::string_view option, const Read& read) {
 std::string wrong_url(const Config& config) {
   const std::string& url = config.database.url;
   if (url.empty()) return {};
-  return complaint("database.url", [&url] { pg::parse_conninfo(url); });
+  return complaint("database.url", [&url] {
+    for (const auto& [keyword, value] : pg::parse_conninfo(url)) {
+      // Else a part of a password is taken for the host, and told.
+      if (keyword == "host" && value.find('@') != std::string::npos)
+        throw std::runtime_error("has a host with an @; in a user or password it is written %40");
+    }
+  });
 }
 
 std::string wrong_dns_servers(const Config& config) {
@@ -67,7 +80,7 @@ std::string wrong_tls(std::string_view option, const Config& config) {
 
 std::vector<ConfigCheck> config_checks() {
   return {
-      {"server.bind", [](const Config& config) { return not_an_address(config.server.bind); }},
+      {"server.bind", wrong_bind},
       {"server.metrics_bind",
        [](const Config& config) { return not_an_address(config.server.metrics_bind); }},
       {"database.url", wrong_url},

@@ -16,6 +16,8 @@
 #include <boost/beast/http.hpp>
 #include <optional>
 
+#include "eventhub/http/unix_socket.hpp"
+
 namespace eventhub::cli {
 namespace {
 
@@ -81,7 +83,9 @@ struct Caller::Impl {
 
   [[noreturn]] void fail(const std::string& why, bool sent) {
     drop();
-    throw CallFailed(fmt::format("{}: {}", url.origin(), why), sent);
+    const std::string& path = options.socket_path;
+    throw CallFailed(fmt::format("{}: {}", path.empty() ? url.origin() : "unix:" + path, why),
+                     sent);
   }
 
   asio::ip::tcp::resolver::results_type resolve() {
@@ -106,7 +110,15 @@ struct Caller::Impl {
     return found;
   }
 
+  void connect_socket() {
+    CallError error;
+    plain = std::make_unique<PlainCall>(
+        http::connect_unix(context.get_executor(), options.socket_path, error));
+    if (error) fail(error.message(), false);
+  }
+
   void connect() {
+    if (!options.socket_path.empty()) return connect_socket();
     const auto addresses = resolve();
     if (url.tls) {
       secure = std::make_unique<SecureCall>(context, tls);

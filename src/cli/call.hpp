@@ -41,8 +41,9 @@ class CallFailed : public std::runtime_error {
 
 struct CallerOptions {
   Millis connect_timeout{5'000};
-  Millis timeout{30'000};  // of the request and of its answer, each
-  std::string ca_file;     // further trust anchors, PEM
+  Millis timeout{30'000};   // of the request and of its answer, each
+  std::string ca_file;      // further trust anchors, PEM
+  std::string socket_path;  // the hub's Unix socket; empty: by TCP
   std::uint64_t answer_bytes_max = 256ULL << 20;
 };
 

@@ -83,6 +83,13 @@ void examine_subscribers(Session& session, Findings& findings) {
   }
 }
 
+// For a command that a person copies: a name may be anything.
+std::string shell_word(std::string_view text) {
+  std::string word = "'";
+  for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return word + "'";
+}
+
 }  // namespace
 
 std::optional<Finding> judge_subscriber(std::string_view json) {
@@ -98,13 +105,13 @@ std::optional<Finding> judge_subscriber(std::string_view json) {
   } else if (row.is("paused", "true")) {
     const std::string reason = row.text("paused_reason");
     finding.found = "is paused" + (reason.empty() ? "" : ": " + reason);
-    finding.advice = fmt::format("eventhubd subscribers resume '{}'", name);
+    finding.advice = fmt::format("eventhubd subscribers resume {}", shell_word(name));
   } else if (row.find("circuit") != nullptr && !row.is("circuit", R"("closed")")) {
     finding.found = fmt::format("its circuit is {}: its receiver fails", row.text("circuit"));
-    finding.advice = fmt::format("eventhubd subscribers test '{}' says how", name);
+    finding.advice = fmt::format("eventhubd subscribers test {} says how", shell_word(name));
   } else if (!row.text("failing_since").empty()) {
     finding.found = "nothing but failures since " + row.text("failing_since");
-    finding.advice = fmt::format("eventhubd subscribers test '{}' says how", name);
+    finding.advice = fmt::format("eventhubd subscribers test {} says how", shell_word(name));
   } else {
     return std::nullopt;
   }

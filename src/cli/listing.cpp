@@ -30,6 +30,15 @@ Target with_page(const Target& target, std::int64_t limit, const std::string& cu
   return page;
 }
 
+// Where the next page begins; empty after the last one. A hub never says the same again.
+std::string next_cursor(const Row& page, const std::string& asked) {
+  std::string next = page.text("next_cursor");
+  if (!next.empty() && next == asked) {
+    throw RefusedError("what answers there is no hub: a page is followed by itself");
+  }
+  return next;
+}
+
 }  // namespace
 
 void add_text(const Values& values, std::string_view name, std::string_view parameter,
@@ -76,7 +85,7 @@ int print_list(Session& session, const Values& values, const Target& target,
         table.add(cells_of(row, columns));
       }
     }
-    cursor = page.text("next_cursor");
+    cursor = next_cursor(page, cursor);
     if (!all) left -= static_cast<std::int64_t>(rows.size());
   } while (!cursor.empty() && left > 0);
   if (!session.json()) print_text(table.text());
@@ -130,7 +139,7 @@ std::vector<std::string> all_subscribers(Session& session) {
     const std::string body = session.get(target.text());
     const Row page(body);
     for (const Row& row : page.rows("data")) all.emplace_back(row.json());
-    cursor = page.text("next_cursor");
+    cursor = next_cursor(page, cursor);
   } while (!cursor.empty());
   return all;
 }

@@ -11,6 +11,7 @@
 #include "cli/files.hpp"
 #include "cli/table.hpp"
 #include "eventhub/core/utf8.hpp"
+#include "eventhub/http/unix_socket.hpp"
 
 namespace eventhub::cli {
 namespace {
@@ -25,7 +26,7 @@ std::string hint_for(const CallAnswer& answer) {
     return "\n  name a key: EVENTHUB_API_KEY or --key-file (`eventhubd keys create` makes one)";
   }
   const auto wait = answer.header("retry-after");
-  if (!wait.empty()) return fmt::format("\n  try again in {} s", wait);
+  if (!wait.empty()) return fmt::format("\n  try again in {} s", terminal_text(wait));
   return {};
 }
 
@@ -62,7 +63,8 @@ std::string refusal_text(const CallAnswer& answer) {
     title = problem.text("title");
     detail = problem.text("detail");
     for (const Row& error : problem.rows("errors")) {
-      places += fmt::format("\n  {}: {}", error.text("pointer"), error.text("detail"));
+      places += fmt::format("\n  {}: {}", terminal_text(error.text("pointer")),
+                            terminal_text(error.text("detail")));
     }
   }
   if (!places.empty()) detail.clear();
@@ -72,11 +74,12 @@ std::string refusal_text(const CallAnswer& answer) {
 }
 
 Session::Session(const ApiPlace& place, bool json) : key_(place.key), json_(json) {
-  auto url = http::parse_url(place.url);
+  CallerOptions options;
+  options.socket_path = http::unix_path(place.url);
+  auto url = http::parse_url(options.socket_path.empty() ? place.url : "http://localhost");
   if (const auto* wrong = std::get_if<std::string>(&url)) {
     throw UsageError(fmt::format("--url {}: {}", http::redact_url(place.url), *wrong));
   }
-  CallerOptions options;
   options.timeout = place.timeout;
   options.ca_file = place.ca_file;
   try {

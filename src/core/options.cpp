@@ -56,9 +56,10 @@ void add_process(std::vector<Option>& table) {
 void add_server(std::vector<Option>& table) {
   constexpr auto S = &C::server;
   using T = ServerConfig;
-  table.push_back({"server.bind", "", in<S, &T::bind>, 0, 0,
-                   "Address to listen on: 0.0.0.0 or :: for every one. Others than this machine's "
-                   "own need an API key or server.insecure."});
+  table.push_back(
+      {"server.bind", "", in<S, &T::bind>, 0, 0,
+       "Address to listen on: 0.0.0.0 or :: for every one; or unix:/path of a Unix socket. "
+       "Others than this machine's own need an API key or server.insecure."});
   table.push_back({"server.port", "PORT", in<S, &T::port>, 0, 65'535,
                    "Port of the API, health and metrics. 0: the system chooses one."});
   table.push_back({"server.metrics_port", "", in<S, &T::metrics_port>, 0, 65'535,

@@ -2,6 +2,7 @@
 // and everything when the process ends or was held up. A shard goes when nothing of it is in the
 // air.
 #include <algorithm>
+#include <tuple>
 
 #include "eventhub/core/log.hpp"
 #include "worker.hpp"
@@ -14,6 +15,14 @@ constexpr Millis kReleasingEvery{20};  // while a shard is about to go
 // A shard that is about to go sends nothing; with a request in it that takes longer it stays.
 constexpr Millis kReleasePatience{1'000};
 constexpr Millis kReleasePause{2'000};  // before the next try
+
+// The number's bits in reverse: any first few of this order are far from one another. A
+// subscriber's messages are in neighbouring shards, and no process is to have all of them.
+int scattered(std::int16_t shard) {
+  int place = 0;
+  for (int bit = 1; bit < kShards; bit *= 2) place = place * 2 + ((shard & bit) != 0 ? 1 : 0);
+  return place;
+}
 
 }  // namespace
 
@@ -36,12 +45,13 @@ Task<void> Worker::balance() {
 
 // Those with the least in the air first.
 void Worker::give(int count) {
-  std::vector<std::pair<std::size_t, std::int16_t>> candidates;
+  std::vector<std::tuple<std::size_t, int, std::int16_t>> candidates;
   for (const std::int16_t shard : ownership_.owned()) {
-    if (!releasing_.contains(shard)) candidates.emplace_back(lanes_.in_flight(shard), shard);
+    if (releasing_.contains(shard)) continue;
+    candidates.emplace_back(lanes_.in_flight(shard), scattered(shard), shard);
   }
   std::sort(candidates.begin(), candidates.end());
-  for (const auto& [in_flight, shard] : candidates) {
+  for (const auto& [in_flight, place, shard] : candidates) {
     if (count-- <= 0) break;
     releasing_.emplace(shard, context_.clock.mono());
     lanes_.begin_release(shard);

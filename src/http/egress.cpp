@@ -9,6 +9,7 @@
 #include <optional>
 #include <string_view>
 
+#include "eventhub/http/unix_socket.hpp"
 #include "http/local_address.hpp"
 
 namespace eventhub::http {
@@ -145,7 +146,9 @@ EgressPolicy::EgressPolicy(const EgressConfig& config)
 }
 
 std::vector<Listener> listeners(const ServerConfig& config) {
-  return {{config.bind, config.port}, {config.metrics_bind, config.metrics_port}};
+  std::vector<Listener> found{{config.metrics_bind, config.metrics_port}};
+  if (unix_path(config.bind).empty()) found.push_back({config.bind, config.port});
+  return found;
 }
 
 std::string EgressPolicy::refuse(const ip::address& address, std::uint16_t port) const {

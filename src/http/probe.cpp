@@ -10,6 +10,7 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 
+#include "eventhub/http/unix_socket.hpp"
 #include "http/as_tuple.hpp"
 
 namespace eventhub::http {
@@ -35,17 +36,28 @@ Task<std::string> exchange_with_tls(asio::ip::tcp::socket& socket, std::string r
   co_return answer;
 }
 
-}  // namespace
-
-Task<std::string> probe(Url url) {
-  auto executor = co_await asio::this_coro::executor;
-  asio::ip::tcp::resolver resolver(executor);
+// Why there is no connection, or empty.
+Task<std::string> connect(asio::ip::tcp::socket& socket, const Url& url, const std::string& path) {
+  boost::system::error_code error;
+  if (!path.empty()) {
+    socket = connect_unix(socket.get_executor(), path, error);
+    co_return error ? error.message() : "";
+  }
+  asio::ip::tcp::resolver resolver(socket.get_executor());
   std::string port = std::to_string(url.port);
   auto [no_address, addresses] = co_await resolver.async_resolve(url.host, port, as_tuple);
   if (no_address) co_return no_address.message();
-  asio::ip::tcp::socket socket(executor);
   auto [refused, endpoint] = co_await asio::async_connect(socket, addresses, as_tuple);
-  if (refused) co_return refused.message();
+  co_return refused ? refused.message() : "";
+}
+
+}  // namespace
+
+Task<std::string> probe(Url url, std::string socket_path) {
+  auto executor = co_await asio::this_coro::executor;
+  asio::ip::tcp::socket socket(executor);
+  const std::string failure = co_await connect(socket, url, socket_path);
+  if (!failure.empty()) co_return failure;
   std::string request = "GET " + url.target + " HTTP/1.1\r\nHost: " + url.authority() +
                         "\r\nConnection: close\r\n\r\n";
   std::string answer;

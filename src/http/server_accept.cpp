@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "eventhub/core/log.hpp"
+#include "eventhub/http/unix_socket.hpp"
 #include "http/as_tuple.hpp"
 #include "http/server_core.hpp"
 #include "http/server_session.hpp"
@@ -32,7 +33,12 @@ asio::ip::address owner_of(const asio::ip::address& address) {
 }  // namespace
 
 std::uint16_t ServerCore::listen() {
+  const std::string path(unix_path(config_.bind));
   try {
+    if (!path.empty()) {
+      acceptor_ = listen_unix(executor_, path);
+      return 0;
+    }
     const tcp::endpoint endpoint(asio::ip::make_address(config_.bind), config_.port);
     acceptor_.open(endpoint.protocol());
     acceptor_.set_option(tcp::acceptor::reuse_address(true));
@@ -41,6 +47,9 @@ std::uint16_t ServerCore::listen() {
     acceptor_.listen(asio::socket_base::max_listen_connections);
     return acceptor_.local_endpoint().port();
   } catch (const boost::system::system_error& error) {
+    if (!path.empty()) {
+      throw std::system_error(error.code(), fmt::format("cannot listen on {}", config_.bind));
+    }
     const bool v6 = config_.bind.find(':') != std::string::npos;
     const std::string host = v6 ? "[" + config_.bind + "]" : config_.bind;
     throw std::system_error(error.code(),
@@ -83,7 +92,7 @@ bool ServerCore::full() const {
 std::string_view ServerCore::reason_to_turn_away(const asio::ip::address& peer) const {
   const std::size_t served = connections_.size() - turned_away_;
   if (served >= static_cast<std::size_t>(config_.connections_max)) return "too many connections";
-  const auto of_peer = per_ip_.find(peer);
+  const auto of_peer = peer.is_unspecified() ? per_ip_.end() : per_ip_.find(peer);
   if (of_peer != per_ip_.end() && of_peer->second.connections >= config_.connections_per_ip_max) {
     return "too many connections from this address";
   }
@@ -94,11 +103,12 @@ void ServerCore::open(tcp::socket socket) {
   if (accept_failing_) log::info("accepting connections again");
   accept_failing_ = false;
   boost::system::error_code error;
-  const tcp::endpoint peer = socket.remote_endpoint(error);
-  if (!error) socket.non_blocking(true, error);
-  if (!error) socket.set_option(tcp::no_delay(true), error);
+  asio::ip::address peer;  // of a Unix socket unspecified: any address
+  socket.non_blocking(true, error);
+  if (!error && !on_unix_socket()) peer = socket.remote_endpoint(error).address();
+  if (!error && !on_unix_socket()) socket.set_option(tcp::no_delay(true), error);
   if (error) return;  // gone already
-  const asio::ip::address owner = owner_of(peer.address());
+  const asio::ip::address owner = owner_of(peer);
   auto connection = std::make_shared<ServerConnection>(shared_from_this(), std::move(socket), owner,
                                                        reason_to_turn_away(owner));
   if (tls_) connection->tls = tls_->make(connection->socket, mono());

@@ -27,8 +27,11 @@ ServerConnection::ServerConnection(std::shared_ptr<ServerCore> core, tcp::socket
       parser_(server->limits()),
       limits_(server->limits()) {
   boost::system::error_code gone;
-  const tcp::endpoint peer = socket.remote_endpoint(gone);
-  if (!gone) peer_ = peer.address().to_string();
+  if (server->on_unix_socket()) {
+    peer_ = "unix socket";
+  } else if (const tcp::endpoint peer = socket.remote_endpoint(gone); !gone) {
+    peer_ = peer.address().to_string();
+  }
   server->add(*this);
 }
 

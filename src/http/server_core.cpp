@@ -2,9 +2,12 @@
 // server_accept.cpp.
 #include "http/server_core.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "eventhub/core/log.hpp"
+#include "eventhub/http/unix_socket.hpp"
 #include "http/server_connection.hpp"
 #include "http/server_tls.hpp"
 
@@ -32,17 +35,24 @@ ServerCore::ServerCore(Executor executor, const ServerConfig& config, Handler ha
       refusal_(std::move(refusal)),
       metrics_(&metrics),
       acceptor_(executor),
-      tls_(config.tls_certificate_file.empty() ? nullptr : std::make_unique<ServerTls>(config)),
+      tls_(config.tls_certificate_file.empty() || on_unix_socket()
+               ? nullptr
+               : std::make_unique<ServerTls>(config)),
       scan_timer_(executor),
       closed_(executor) {}
 
 ServerCore::~ServerCore() = default;
+
+bool ServerCore::on_unix_socket() const {
+  return !unix_path(config_.bind).empty();
+}
 
 void ServerCore::add(ServerConnection& connection) {
   connection.self = connections_.insert(connections_.end(), &connection);
   if (connection.turned_away.empty()) {
     connection.share = &per_ip_[connection.address];  // stays where it is
     ++connection.share->connections;
+    connection.share->bounded = !on_unix_socket();
   } else {
     ++turned_away_;
   }
@@ -88,6 +98,10 @@ void ServerCore::stop() {
   if (stopping_) return;
   stopping_ = true;
   boost::system::error_code ignored;
+  // Before the next process may think that it was left behind.
+  if (on_unix_socket() && acceptor_.is_open()) {
+    ::unlink(std::string(unix_path(config_.bind)).c_str());
+  }
   acceptor_.close(ignored);
   for (ServerConnection* connection : connections_) connection->stop_if_idle();
   closed_.set();
@@ -114,7 +128,7 @@ std::string_view ServerCore::reason_to_refuse_body(const Share& share, std::uint
   if (body_bytes_ + bytes > static_cast<std::uint64_t>(all)) {
     return "too many request bodies at once";
   }
-  if (share.body_bytes + bytes > static_cast<std::uint64_t>(of_one)) {
+  if (share.bounded && share.body_bytes + bytes > static_cast<std::uint64_t>(of_one)) {
     return "too many request bodies at once from this address";
   }
   return {};

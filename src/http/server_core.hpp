@@ -28,6 +28,8 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   static Task<void> run(std::shared_ptr<ServerCore> server);
   void stop();
   void abandon();
+  // Whoever may open the file is as good as one: no address to count for.
+  bool on_unix_socket() const;
 
   bool stopping() const { return stopping_; }
   const ServerConfig& config() const { return config_; }
@@ -45,6 +47,7 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   struct Share {
     int connections = 0;
     std::uint64_t body_bytes = 0;
+    bool bounded = true;  // not of a Unix socket, where all peers are one
   };
   // Bodies being received or handled, against bodies_in_flight_bytes_max and an address's share of
   // it. Why so many bytes more are too many; empty when they fit.

@@ -36,11 +36,11 @@ def once_each(deliveries, count):
 
 
 @pytest.mark.memory
-@pytest.mark.parametrize("count", [600, pytest.param(25000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [600, pytest.param(6000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("ordered", [True, pytest.param(False, marks=pytest.mark.slow)],
                          ids=["ordered", "unordered"])
 def test_a_subscriber_that_is_down_while_another_is_live(hub, database, sink, count, ordered):
-    """Four to twenty-five times what fits into memory waits; the live one gets everything
+    """Four to six times what fits into memory waits; the live one gets everything
     meanwhile; after a restart the other gets everything once and in order."""
     fit = min(1000, count // 4)
     one = hub(env={**SMALL, **FRUGAL, "EVENTHUB_DISPATCHER_QUEUE_ROWS_MAX": str(fit)})
@@ -48,7 +48,7 @@ def test_a_subscriber_that_is_down_while_another_is_live(hub, database, sink, co
     sink.on("/down", gate)
     columns = {"ordering_enabled": True, "ordering_key": "organization_id"} if ordered else {}
     # Many that are tried again every few seconds are load enough to hide all else.
-    last_wait = 10 if count < 10_000 else 40
+    last_wait = 10 if count < 1000 else 20
     down = database.subscribe(sink.url("/down"), retry_limit=100,
                               retry_backoff_seconds=[1, 3, last_wait], **columns)
     live = database.subscribe(sink.url("/live"))
@@ -78,12 +78,12 @@ def test_a_subscriber_that_is_down_while_another_is_live(hub, database, sink, co
     wait_until(lambda: database.value("SELECT count(*) FROM parked") == 0, PATIENCE)
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [300, pytest.param(3000, marks=pytest.mark.slow)])
 def test_a_blocked_key_with_many_followers_delays_no_other_key(hub, database, sink, count):
     """Other keys are as fast as before; freed, it catches up in order."""
-    few = count < 10_000
+    few = count < 1000
     one = hub(env={**SMALL, **({"EVENTHUB_DISPATCHER_QUEUE_ROWS_MAX": "75"} if few else {})})
-    wait = 4 if few else 20  # 100 retries outlast the test
+    wait = 4 if few else 10  # 100 retries outlast the test
     gate = Gate(shut=503, only=lambda d: by_key(d) == 0)
     sink.on("/a", gate)
     sid = database.subscribe(sink.url("/a"), retry_limit=100, retry_backoff_seconds=[wait],

@@ -154,8 +154,10 @@ class HealthyClient(threading.Thread):
 
 
 MODES = {
-    "headers": ["-H", "-i", "2", "-x", "24"],
-    "bodies": ["-B", "-i", "2", "-s", "8192", "-x", "10"],
+    "headers": ("/livez", ["-H", "-i", "2", "-x", "24"]),
+    "bodies": ("/events", ["-B", "-i", "2", "-s", "8192", "-x", "10"]),
+    # An answer that fits into no window of 10 to 20 bytes, 32 of it read every 2 s.
+    "reads": ("/openapi.json", ["-X", "-w", "10", "-y", "20", "-n", "2", "-z", "32", "-k", "3"]),
 }
 
 
@@ -166,13 +168,13 @@ def test_a_thousand_slow_connections_harm_nobody(hub, mode):
     one = hub(roles="api,fanout", env={"EVENTHUB_SERVER_CONNECTIONS_PER_IP_MAX": "2000"})
     for _ in range(20):
         assert one.post({"event_type": "test.event", "payload": {}}).status == 202
-    path = "/events" if mode == "bodies" else "/livez"
+    path, options = MODES[mode]
     with Nothing(one):
         client = HealthyClient(one)
         client.start()
         attack = subprocess.Popen(
             ["slowhttptest", "-c", str(CONNECTIONS), "-r", "500", "-l", "25", "-p", "60", "-v", "1",
-             "-u", f"http://127.0.0.1:{one.port}{path}", *MODES[mode]],
+             "-u", f"http://127.0.0.1:{one.port}{path}", *options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         most = 0
         while attack.poll() is None:

@@ -54,7 +54,7 @@ def test_large_payloads_for_a_slow_receiver_do_not_fill_memory(hub, database, si
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [15, 300])
+@pytest.mark.parametrize("seconds", [15, 60])
 def test_a_transaction_held_open_makes_nothing_dearer(hub, database, sink, seconds):
     """A snapshot keeps dead rows from being cleaned up; there are none on the hot path, so an event
     touches as many pages as before. (scripts/bench longtx compares CPU and latency.)"""
@@ -90,7 +90,7 @@ def test_a_transaction_held_open_makes_nothing_dearer(hub, database, sink, secon
     print(f"pages per event: {before:.0f}, then {meanwhile:.0f}")
     # What the hub writes of itself every second leaves old versions, which it looks through until
     # the snapshot ends: a bit per second, whatever the load.
-    assert meanwhile < (1.5 + seconds / 100) * before
+    assert meanwhile < (1.5 + seconds / 50) * before
     for sid in sids:
         count = len(producer.accepted)
         assert wait_ended(database, sid, count) == {"delivered": count}
@@ -99,7 +99,7 @@ def test_a_transaction_held_open_makes_nothing_dearer(hub, database, sink, secon
 
 @pytest.mark.parametrize("gaps", [
     pytest.param((3.95, 4.98, 5.02), marks=pytest.mark.slow),
-    pytest.param([3.9 + step / 50 for step in range(66)], marks=pytest.mark.slow)],
+    pytest.param([4.7 + step / 40 for step in range(16)], marks=pytest.mark.slow)],
     ids=["short", "long"])
 def test_a_receiver_that_closes_after_five_seconds(hub, database, gaps):
     """With the hub's own settings: every request is the first and only one of its message, also

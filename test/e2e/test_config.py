@@ -71,6 +71,7 @@ def test_a_password_on_the_command_line_is_refused(flag):
      ["EVENTHUB_WEBHOOK_DNS_SERVERS", '"127.0.0.1:99999"']),
     ([], {"DB_MAX_CONNECTIONS": "1"}, ["DB_MAX_CONNECTIONS"]),
     ([], {"DATABASE_URL": "notaurl"}, ["database.url", "DATABASE_URL"]),
+    ([], {"DATABASE_URL": "postgresql://u:p@ss@h/d"}, ["DATABASE_URL", "%40"]),
     (["--server.bind=foo"], {}, ["server.bind", '"foo"']),
     ([], {"EVENTHUB_SERVER_METRICS_BIND": "foo"}, ["EVENTHUB_SERVER_METRICS_BIND", '"foo"']),
     (["--server.metrics_port=3000"], {}, ["server.metrics_port"]),

@@ -36,6 +36,8 @@ class World:
         self.point = point
         before = HEIR.get(point)
         settings = {**SHORT, "EVENTHUB_SERVER_BODY_BYTES_MAX": str(2 * HUGE)}
+        if point == "parked.out":
+            settings["EVENTHUB_DISPATCHER_QUEUE_ROWS_MAX"] = "64"
         self.third = hub(roles=before, env=settings) if before else None
         self.victim = hub(env={**settings, "EVENTHUB_DRAIN_TIMEOUT_MS": "3000", **fault.env})
         # Nobody else is to be the heir of the fan-out.
@@ -62,6 +64,8 @@ class World:
         began = time.monotonic_ns()
         self.fault.arm()
         self.fault.wait(self.victim, lambda: STIR.get(self.point, lambda world: None)(self))
+        if self.point == "parked.out":
+            self.database.rows("UPDATE subscribers SET paused = false")
         if self.point in HEIR:
             self.third.wait(PATIENCE)
             self.third.start()
@@ -110,7 +114,7 @@ def drain(world):
 
 def drain_beside_half_a_request(world):
     client = socket.create_connection(("127.0.0.1", world.victim.port))
-    client.sendall(b"POST /events HTTP/1.1\r\nHost: hub\r\nContent-Type: application/json\r\n"
+    client.sendall(b"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                    b"Content-Length: 100\r\n\r\n{")
     time.sleep(0.3)
     world.victim.term()
@@ -144,6 +148,13 @@ def more_of(name):
     return stir
 
 
+def pause_and_resume(world):
+    """More than fits into memory is parked, and comes back when the subscriber is resumed."""
+    world.turns = getattr(world, "turns", 0) + 1
+    world.database.rows("UPDATE subscribers SET paused = %s WHERE sid = %s",
+                        world.turns // 20 % 2 == 0, world.load.plain)
+
+
 def age_dead_letters(world):
     world.database.rows("UPDATE dead_letter_queue SET failed_at = failed_at - interval '1 year'")
 
@@ -157,7 +168,7 @@ STIR = {
     "partition.drop": age_events, "partition.dropped": age_events,
     "cleanup.mid_batch": age_dead_letters, "outbox.moved": publish_by_sql,
     "redelivery.taken": more_of("refused"),
-    "discard.taken": more_of("blocked"),
+    "discard.taken": more_of("blocked"), "parked.out": pause_and_resume,
 }
 
 

@@ -46,12 +46,14 @@ def test_a_refused_request_is_not_asked_for_its_body(database, hub, expect):
         one, "/events", f"Authorization: Bearer {ADMIN}", *expect)) == bool(expect)
 
 
-def test_bodies_without_a_key_are_in_nobodys_way(hub):
+@pytest.mark.parametrize("request_line, status", [("POST /events", 401), ("GET /livez", 400),
+                                                  ("GET /openapi.json", 400)])
+def test_bodies_without_a_key_are_in_nobodys_way(hub, request_line, status):
     """More of them than there is room for, and none arrives whole."""
     one = hub(env={"EVENTHUB_ADMIN_KEY": ADMIN,
                    "EVENTHUB_SERVER_BODIES_IN_FLIGHT_BYTES_MAX": str(1 << 20)})
     body = b"x" * 30_000
-    head = (f"POST /events HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body) + 1}"
+    head = (f"{request_line} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body) + 1}"
             "\r\n\r\n").encode()
     held = []
     for _ in range(100):
@@ -60,7 +62,7 @@ def test_bodies_without_a_key_are_in_nobodys_way(hub):
         held.append(client)
     assert post(one, *key(ADMIN))[0] == 202
     for client in held:
-        assert client.recv(12) == b"HTTP/1.1 401"
+        assert client.recv(12) == b"HTTP/1.1 %d" % status
         client.close()
 
 

@@ -6,8 +6,9 @@
 
 namespace eventhub::http {
 
-// GET `url`: the beginning of the status line ("HTTP/1.1 200"), or what went wrong. Takes any
-// certificate: it asks this machine how it is, and sends nothing.
-Task<std::string> probe(Url url);
+// GET `url`, over the Unix socket at `socket_path` unless it is empty: the beginning of the status
+// line ("HTTP/1.1 200"), or what went wrong. Takes any certificate: it asks this machine how it is,
+// and sends nothing.
+Task<std::string> probe(Url url, std::string socket_path);
 
 }  // namespace eventhub::http

@@ -115,6 +115,7 @@ TEST_CASE("a retry is asked for once, and not where it cannot be") {
   CHECK(press(2).status == 410);
   hub.db.sql("UPDATE subscribers SET delivery_guarantee = 'at_most_once'");
   CHECK(press(3).status == 409);
+  CHECK(press(3, R"({"force":"true"})").status == 422);
   CHECK(press(3, R"({"force":true})").status == 202);
   hub.db.sql("DELETE FROM redeliveries; DELETE FROM subscribers");
   CHECK(press(3).says("was deleted"));

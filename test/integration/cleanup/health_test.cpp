@@ -128,6 +128,21 @@ TEST_CASE("operators hear only of what their pattern is for") {
         "eventhub.subscriber.paused");
 }
 
+// They are written with what they tell of: results of deliveries, for one.
+TEST_CASE("what is told to operators makes nothing fail") {
+  HealthWorld w;
+  w.add("operator", "eventhub.>");
+  w.add("ill", "a.b");
+  w.db.sql("UPDATE settings SET value = '1' WHERE name = 'publish_payload_bytes_max'");
+  w.dead_letter(7, "a.b");
+  CHECK(w.db.query("SELECT count(*) FROM outbox") == "1");
+  w.db.sql("ALTER TABLE outbox ADD CHECK (event_type NOT LIKE 'eventhub.%') NOT VALID");
+  w.dead_letter(8, "a.b");
+  w.db.sql("UPDATE subscribers SET paused = true WHERE name = 'ill'");
+  CHECK(w.db.query("SELECT count(*) FROM dead_letter_queue") == "2");
+  CHECK(w.db.query("SELECT count(*) FROM outbox") == "1");
+}
+
 TEST_CASE("a dead letter of an operator event makes none") {
   HealthWorld w;
   w.add("operator", "eventhub.>");

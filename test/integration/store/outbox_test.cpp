@@ -153,6 +153,25 @@ TEST_CASE("outbox: a producer needs nothing but the schema") {
   hub.db.sql("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }
 
+// A trigger function that runs as the hub's role compares the columns of the table it is attached
+// to: on a table of somebody else's with functions of his.
+TEST_CASE("outbox: who may use the schema runs nothing as the hub's role but publish()") {
+  Published hub;
+  const std::string open =
+      "SELECT string_agg(DISTINCT p.proname, ' ') FROM pg_proc p"
+      " WHERE p.pronamespace = 'eventhub'::regnamespace AND p.prosecdef"
+      " AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a"
+      "  WHERE a.grantee = 0 AND a.privilege_type = 'EXECUTE')";
+  CHECK(hub.db.query(open) == "publish");
+  const std::string role = "shop_" + hub.db.name();
+  hub.db.sql("CREATE ROLE " + role + "; GRANT USAGE ON SCHEMA eventhub TO " + role);
+  const std::string attach = "SET ROLE " + role +
+                             "; CREATE TEMP TABLE t (sid integer);"
+                             " CREATE TRIGGER a AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION ";
+  CHECK_THROWS_WITH(hub.db.sql(attach + "eventhub.forget_health()"), Contains("permission denied"));
+  hub.db.sql("DROP OWNED BY " + role + "; DROP ROLE " + role);
+}
+
 TEST_CASE(
     "outbox: of one key the first is the event, the same again is none, another is set aside") {
   Published hub;

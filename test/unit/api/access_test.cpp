@@ -66,6 +66,8 @@ TEST_CASE("what a process lets in: its address, its keys, server.insecure") {
       {"127.0.0.1", false, false, false, Door::open_to_this_machine},
       {"127.9.9.9", false, false, false, Door::open_to_this_machine},
       {"::1", false, false, false, Door::open_to_this_machine},
+      {"unix:/run/hub.sock", false, false, false, Door::open_to_this_machine},
+      {"unix:/run/hub.sock", true, false, false, Door::keyed},
       {"::ffff:127.0.0.1", false, false, false, Door::open_to_this_machine},
       {"0.0.0.0", false, false, false, Door::refused},
       {"::", false, false, false, Door::refused},

@@ -49,6 +49,11 @@ TEST_CASE("a refusal says what is wrong with what") {
       refusal_text(answer_with(503, R"({"title":"X","detail":"later"})", {{"Retry-After", "3"}})) ==
       "refused (503 X): later\n  try again in 3 s");
   CHECK(refusal_text({.status = 502, .headers = {}, .body = "<html>"}) == "refused (502)");
+  // What answers may not be a hub.
+  const std::string hostile = refusal_text(answer_with(
+      422, R"({"title":"\u001b[2J","errors":[{"pointer":"\u001b[1m","detail":"\u009b0m"}]})",
+      {{"Retry-After", "\x1b[3m"}}));
+  CHECK(hostile.find_first_of("\x1b\x9b") == hostile.npos);
 }
 
 }  // namespace
