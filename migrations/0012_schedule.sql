@@ -218,14 +218,14 @@ ALTER TABLE subscribers_version ADD COLUMN expunged bigint NOT NULL DEFAULT 0;
 COMMENT ON COLUMN subscribers_version.expunged IS
   'Rises with every payload that is taken away: dispatchers then forget the payloads they hold.';
 
--- As in 0008, but for letters that only lose their payload: nothing new died.
+-- As in 0010, but for letters that only lose their payload: nothing new died.
 CREATE OR REPLACE FUNCTION tell_of_dead_letters() RETURNS trigger
   LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT
   AS $$
 BEGIN
   IF coalesce(current_setting('eventhub.expunging', true), '') = 'on' THEN RETURN NULL; END IF;
   IF operator_event_wanted('eventhub.message.dead') THEN
-    PERFORM publish('eventhub.message.dead', jsonb_build_object('message_id', d.message_id,
+    PERFORM publish_notice('eventhub.message.dead', jsonb_build_object('message_id', d.message_id,
       'event_id', d.event_id, 'event_type', d.event_type, 'organization_id', d.organization_id,
       'user_id', d.user_id, 'subscriber_id', s.id, 'subscriber', s.name,
       'outcome', outcome_name(d.outcome), 'reason', d.reason, 'last_status', d.last_status,
