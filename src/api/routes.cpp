@@ -50,8 +50,8 @@ constexpr std::array kRoutes{
     Route{"POST", "/dlq/{id}/retry", retry_dead_letter, Scope::admin},
 };
 
-constexpr std::array<std::string_view, 9> kMethods{"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
-                                                   "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+constexpr std::array<std::string_view, 10> kMethods{
+    "GET", "HEAD", "POST", "PUT", "DELETE", "QUERY", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
 
 http::Response refuse(const Match& match) {
   if (match.refusal == 405) return method_not_allowed(match.allow);

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <cstdio>
 #include <filesystem>
+#include <iostream>
 #include <iterator>
 
 #include "cli/error.hpp"
@@ -20,9 +22,16 @@ std::ifstream opened_file(std::string_view option, const std::string& path) {
   return file;
 }
 
+void check_whole(std::istream& input) {
+  const bool broken = &input == &std::cin && std::ferror(stdin) != 0;
+  if (broken || input.bad()) throw UsageError("the input cannot be read to its end");
+}
+
 std::string all_of(std::istream& input) {
   try {
-    return {std::istreambuf_iterator<char>(input), {}};
+    std::string text(std::istreambuf_iterator<char>(input), {});
+    check_whole(input);
+    return text;
   } catch (const std::ios_base::failure& error) {
     throw UsageError(fmt::format("the input cannot be read: {}", error.what()));
   }

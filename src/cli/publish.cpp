@@ -149,7 +149,7 @@ int publish_lines(Session& session, const Values& values, std::istream& input) {
     }
     progress.add(why.empty() ? 1 : 0);
   }
-  if (input.bad()) throw UsageError(fmt::format("line {} cannot be read", number + 1));
+  check_whole(input);
   if (refused > 0) {
     tell(fmt::format("{} of {} lines were refused; the others are published", refused, number));
   }

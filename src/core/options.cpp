@@ -191,8 +191,8 @@ void add_ingest_and_fanout(std::vector<Option>& table) {
                    "How far ahead deliver_after may be, in seconds; later is answered 400."});
   table.push_back({"ingest.disk_free_min_bytes", "", in<S, &T::disk_free_min_bytes>, 0, kTera,
                    "Events are refused with 503 while PostgreSQL's disk has less than that free; "
-                   "known of a server on this machine that is reached by its Unix socket, by a role "
-                   "with pg_read_all_settings. 0: not looked at."});
+                   "known of a server on this machine that is reached by its Unix socket, by a "
+                   "role with pg_read_all_settings. 0: not looked at."});
   table.push_back({"ingest.database_bytes_max", "", in<S, &T::database_bytes_max>, 0, 1024 * kTera,
                    "Events are refused with 503 while the database is larger. 0: no limit."});
   table.push_back({"ingest.json_depth_max", "", in<S, &T::json_depth_max>, 1, 1'000,

@@ -10,8 +10,8 @@ namespace eventhub::http {
 namespace {
 
 constexpr std::string_view kHostCharacters = "-._~!$&'()*+;=%[]:";
-constexpr std::array<std::string_view, 9> kMethods{"GET",     "HEAD",    "POST",  "PUT",  "DELETE",
-                                                   "CONNECT", "OPTIONS", "TRACE", "PATCH"};
+constexpr std::array<std::string_view, 10> kMethods{
+    "GET", "HEAD", "POST", "PUT", "DELETE", "QUERY", "CONNECT", "OPTIONS", "TRACE", "PATCH"};
 
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;

@@ -87,6 +87,7 @@ TEST_CASE("a request finds its route or a precise refusal") {
   CHECK(find_route("PUT", "/events").allow == "POST, GET, HEAD");
   CHECK(find_route("GET", "/dlq/export").label == "/dlq/export");
   CHECK(find_route("POST", "/health").allow == "GET, HEAD");
+  CHECK(find_route("QUERY", "/events").refusal == 405);
   for (const char* path :
        {"/", "/event", "/events/", "//events", "/Events", "/%65vents", "/health/x"}) {
     INFO(path);

@@ -88,6 +88,7 @@ TEST_CASE("the gate judges the request line") {
   const Headers host = fields({{"Host", "a"}});
   CHECK(judge("BREW", "/", host) == 501);
   CHECK(judge("get", "/", host) == 501);
+  CHECK(judge("QUERY", "/", host) == 0);
   CHECK(judge("CONNECT", "/", host) == 400);
   CHECK(judge("GET", "*", host) == 400);
   CHECK(judge("GET", "http://a/", host) == 400);
