@@ -140,6 +140,9 @@ void add_commands(CLI::App& app, CommandLine& line) {
   app.add_subcommand("version", "print the version");
   auto* health = app.add_subcommand("healthcheck", "exit 0 when the hub on PORT is ready");
   health->add_option("url", line.health_url, "default: http://127.0.0.1:PORT/readyz");
+  app.add_subcommand("bench", "measure a hub: eventhub_bench, with its options (bench --help)")
+      ->prefix_command()
+      ->set_help_flag();
   add_listen(app, line.listen);
   add_keys(app, line.keys);
   cli::add_commands(app, line.client);
@@ -160,6 +163,7 @@ Command command_of(const CLI::App& app, const CommandLine& line) {
   if (app.got_subcommand("listen")) return Command::listen;
   if (app.got_subcommand("keys")) return Command::keys;
   if (!line.client.path.empty()) return Command::client;
+  if (app.got_subcommand("bench")) return Command::bench;
   if (app.got_subcommand("version")) return Command::version;
   if (app.got_subcommand("healthcheck")) return Command::healthcheck;
   return Command::run;
@@ -199,6 +203,7 @@ std::variant<CommandLine, int> parse_command_line(int argc, char** argv) {
     return 0;
   }
   line.command = command_of(app, line);
+  if (line.command == Command::bench) line.bench = app.get_subcommand("bench")->remaining();
   return line;
 }
 

@@ -2,6 +2,7 @@
 #include <map>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "app/keys.hpp"
 #include "app/listen.hpp"
@@ -9,7 +10,7 @@
 
 namespace eventhub::app {
 
-enum class Command { run, migrate, config, listen, keys, version, healthcheck, client };
+enum class Command { run, migrate, config, listen, keys, version, healthcheck, bench, client };
 
 // What was asked for. `flags` are settings by option name, for load_config.
 struct CommandLine {
@@ -24,6 +25,7 @@ struct CommandLine {
   KeysOptions keys;
   cli::Invocation client;
   std::string completion_shell;
+  std::vector<std::string> bench;  // arguments of eventhub_bench
 };
 
 // The command line, or the exit code when it was answered already (--help, a mistake).

@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "app/bench.hpp"
 #include "app/cli.hpp"
 #include "app/config_checks.hpp"
 #include "app/doctor.hpp"
@@ -123,6 +124,8 @@ int run(const CommandLine& line) {
       return keys_command(line);
     case Command::client:
       return client_command(line);
+    case Command::bench:
+      return run_bench(line.bench);
     case Command::healthcheck:
       return healthcheck_command(line);
     case Command::version:

@@ -11,9 +11,9 @@
 #include "eventhub/http/master_keys.hpp"
 #include "eventhub/http/server.hpp"
 #include "eventhub/store/context.hpp"
+#include "eventhub/store/disk_guard.hpp"
 #include "eventhub/store/ingest.hpp"
 #include "eventhub/store/keys.hpp"
-#include "eventhub/store/disk_guard.hpp"
 #include "eventhub/store/server_watch.hpp"
 
 namespace eventhub::app {

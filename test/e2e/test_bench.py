@@ -22,6 +22,13 @@ def bench(*arguments, **settings):
                           capture_output=True, text=True, timeout=240)
 
 
+def test_the_hubs_command_is_the_bench():
+    done = subprocess.run([BINARY, "bench", "--list"], capture_output=True, text=True, cwd=ROOT,
+                          env=clean_environment(), check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "steady" in done.stdout and "closed" in done.stdout
+
+
 @pytest.mark.slow
 def test_a_run_is_judged_and_each_way_of_spoiling_its_log_is_found():
     """Few keys and a slow receiver, so that there is an order to break."""
