@@ -47,7 +47,9 @@ class World:
         if point == "fanout.half_messages":
             self.refuse_messages()
         dispatchers = [self.third] if before == "dispatcher" else []
-        self.load = Load(hub, database, sink, rate=60, timeout=TIMEOUT,
+        # Partitions have to be filled.
+        rate = 60 if point.startswith(("partition", "cleanup")) else 30
+        self.load = Load(hub, database, sink, rate=rate, timeout=TIMEOUT,
                          fleet=Pair(self.victim, self.other, *dispatchers))
         self.rarities = None
         if not point.startswith("partition.drop"):  # they would expire
