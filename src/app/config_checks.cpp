@@ -56,8 +56,12 @@ std::string wrong_dns_servers(const Config& config) {
   return complaint("webhook.dns_servers", [&] { http::check_dns_servers(config.webhook); });
 }
 
-std::string wrong_ranges(const Config& config) {
-  return complaint("egress.allow_cidrs", [&] { const http::EgressPolicy policy(config.egress); });
+// Of one list alone: the complaint names its own option.
+template <std::vector<std::string> EgressConfig::*List>
+std::string wrong_list(std::string_view option, const Config& config) {
+  EgressConfig only;
+  only.*List = config.egress.*List;
+  return complaint(option, [&] { const http::EgressPolicy policy(only); });
 }
 
 std::string wrong_ca_file(const Config& config) {
@@ -85,7 +89,18 @@ std::vector<ConfigCheck> config_checks() {
        [](const Config& config) { return not_an_address(config.server.metrics_bind); }},
       {"database.url", wrong_url},
       {"webhook.dns_servers", wrong_dns_servers},
-      {"egress.allow_cidrs", wrong_ranges},
+      {"egress.allow_cidrs",
+       [](const Config& config) {
+         return wrong_list<&EgressConfig::allow_cidrs>("egress.allow_cidrs", config);
+       }},
+      {"egress.allow_hosts",
+       [](const Config& config) {
+         return wrong_list<&EgressConfig::allow_hosts>("egress.allow_hosts", config);
+       }},
+      {"egress.allow_ports",
+       [](const Config& config) {
+         return wrong_list<&EgressConfig::allow_ports>("egress.allow_ports", config);
+       }},
       {"egress.ca_file", wrong_ca_file},
       {"secrets.master_key", wrong_master_key},
       {"server.tls_certificate_file",

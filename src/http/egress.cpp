@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "eventhub/http/unix_socket.hpp"
+#include "eventhub/http/url.hpp"
 #include "http/local_address.hpp"
 
 namespace eventhub::http {
@@ -143,6 +144,19 @@ EgressPolicy::EgressPolicy(const EgressConfig& config)
     }
     allowed_.push_back({to_v6(network), prefix + (network.is_v4() ? kMappedPrefix : 0)});
   }
+  for (const std::string& host : config.allow_hosts) {
+    const auto url = parse_url("http://" + host);
+    const auto* parsed = std::get_if<Url>(&url);
+    if (parsed == nullptr || parsed->authority() != parsed->host) {
+      throw ConfigError("egress.allow_hosts: \"" + host + "\" is not the name of a host");
+    }
+    hosts_.push_back(parsed->host);
+  }
+  for (const std::string& port : config.allow_ports) {
+    const int number = parse_prefix(port, 65'535);
+    if (number < 1) throw ConfigError("egress.allow_ports: \"" + port + "\" is not a port");
+    ports_.push_back(static_cast<std::uint16_t>(number));
+  }
 }
 
 std::vector<Listener> listeners(const ServerConfig& config) {
@@ -151,8 +165,16 @@ std::vector<Listener> listeners(const ServerConfig& config) {
   return found;
 }
 
-std::string EgressPolicy::refuse(const ip::address& address, std::uint16_t port) const {
-  std::string reason = refuse_range(address);
+std::string EgressPolicy::refuse_port(std::uint16_t port) const {
+  const bool allowed =
+      ports_.empty() || std::find(ports_.begin(), ports_.end(), port) != ports_.end();
+  return allowed ? "" : "port " + std::to_string(port) + " is none of egress.allow_ports";
+}
+
+std::string EgressPolicy::refuse(const ip::address& address, std::uint16_t port,
+                                 std::string_view host) const {
+  const bool trusted = std::find(hosts_.begin(), hosts_.end(), host) != hosts_.end();
+  std::string reason = trusted ? "" : refuse_range(address);
   const bool own = std::any_of(own_.begin(), own_.end(), [&](const Listener& listener) {
     return port != 0 && port == listener.port && reaches(address, listener.bind);
   });

@@ -40,7 +40,7 @@ def once_each(deliveries, count):
 @pytest.mark.parametrize("ordered", [True, pytest.param(False, marks=pytest.mark.slow)],
                          ids=["ordered", "unordered"])
 def test_a_subscriber_that_is_down_while_another_is_live(hub, database, sink, count, ordered):
-    """Three to four times what fits into memory waits; the live one gets everything
+    """Four times what fits into memory waits; the live one gets everything
     meanwhile; after a restart the other gets everything once and in order."""
     fit = min(1000, count // 4)
     one = hub(env={**SMALL, **FRUGAL, "EVENTHUB_DISPATCHER_QUEUE_ROWS_MAX": str(fit)})
