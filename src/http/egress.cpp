@@ -11,6 +11,7 @@
 
 #include "eventhub/http/unix_socket.hpp"
 #include "eventhub/http/url.hpp"
+#include "http/gate.hpp"
 #include "http/local_address.hpp"
 
 namespace eventhub::http {
@@ -147,7 +148,7 @@ EgressPolicy::EgressPolicy(const EgressConfig& config)
   for (const std::string& host : config.allow_hosts) {
     const auto url = parse_url("http://" + host);
     const auto* parsed = std::get_if<Url>(&url);
-    if (parsed == nullptr || parsed->authority() != parsed->host) {
+    if (parsed == nullptr || !equal_ignoring_case(host, parsed->host)) {
       throw ConfigError("egress.allow_hosts: \"" + host + "\" is not the name of a host");
     }
     hosts_.push_back(parsed->host);
