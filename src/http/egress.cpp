@@ -120,7 +120,7 @@ std::optional<ip::address_v4> embedded(const ip::address_v6& address) {
   return std::nullopt;
 }
 
-int parse_prefix(std::string_view text, int max) {
+int parse_number(std::string_view text, int max) {
   int value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const bool ok = error == std::errc{} && end == text.data() + text.size() && value <= max;
@@ -138,7 +138,7 @@ EgressPolicy::EgressPolicy(const EgressConfig& config)
     const int max = network.is_v4() ? 32 : 128;
     const int prefix = slash == std::string::npos
                            ? max
-                           : parse_prefix(std::string_view(cidr).substr(slash + 1), max);
+                           : parse_number(std::string_view(cidr).substr(slash + 1), max);
     if (error || prefix < 0) {
       throw ConfigError("egress.allow_cidrs: \"" + cidr +
                         "\" is not an address range like 10.0.0.0/8 or fd00::/8");
@@ -154,7 +154,7 @@ EgressPolicy::EgressPolicy(const EgressConfig& config)
     hosts_.push_back(parsed->host);
   }
   for (const std::string& port : config.allow_ports) {
-    const int number = parse_prefix(port, 65'535);
+    const int number = parse_number(port, 65'535);
     if (number < 1) throw ConfigError("egress.allow_ports: \"" + port + "\" is not a port");
     ports_.push_back(static_cast<std::uint16_t>(number));
   }
@@ -162,7 +162,7 @@ EgressPolicy::EgressPolicy(const EgressConfig& config)
 
 std::vector<Listener> listeners(const ServerConfig& config) {
   std::vector<Listener> found{{config.metrics_bind, config.metrics_port}};
-  if (unix_path(config.bind).empty()) found.push_back({config.bind, config.port});
+  if (!is_unix(config.bind)) found.push_back({config.bind, config.port});
   return found;
 }
 
