@@ -31,7 +31,7 @@ bool is_loopback(std::string_view text) {
 
 // Only programs of this machine connect to a listener there.
 bool is_local_bind(std::string_view bind) {
-  return is_loopback(bind) || !http::unix_path(bind).empty();
+  return is_loopback(bind) || http::is_unix(bind);
 }
 
 ApiKeyPtr admin_key(const std::string& token) {

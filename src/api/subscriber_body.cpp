@@ -104,9 +104,10 @@ std::string url_fault(const std::string& text, const Config& config) {
   http::EgressPolicy policy(config.egress);
   policy.listens_on(http::listeners(config.server));
   if (policy.https_only() && !url.tls) return "must be https (egress.https_only)";
+  if (std::string wrong = policy.refuse_port(url.port); !wrong.empty()) return wrong;
   boost::system::error_code no_address;
   const auto address = boost::asio::ip::make_address(url.host, no_address);
-  return no_address ? std::string{} : policy.refuse(address, url.port);
+  return no_address ? std::string{} : policy.refuse(address, url.port, url.host);
 }
 
 void add_field(std::string& fields, std::string_view name, std::string_view value) {

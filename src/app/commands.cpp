@@ -71,7 +71,7 @@ int migrate_command(const CommandLine& line) {
 }
 
 std::string own_url(const Config& config) {
-  if (!http::unix_path(config.server.bind).empty()) return config.server.bind;
+  if (http::is_unix(config.server.bind)) return config.server.bind;
   const std::string scheme = config.server.tls_certificate_file.empty() ? "http" : "https";
   return scheme + "://127.0.0.1:" + std::to_string(config.server.port);
 }
@@ -79,7 +79,7 @@ std::string own_url(const Config& config) {
 int healthcheck_command(const CommandLine& line) {
   if (!line.health_url.empty()) return healthcheck(line.health_url);
   const std::string own = own_url(configured(line));
-  return healthcheck(http::unix_path(own).empty() ? own + "/readyz" : own);
+  return healthcheck(http::is_unix(own) ? own : own + "/readyz");
 }
 
 int client_command(const CommandLine& line) {

@@ -23,8 +23,7 @@ std::string not_an_address(const std::string& text) {
 
 std::string wrong_bind(const Config& config) {
   const std::string& bind = config.server.bind;
-  if (!bind.starts_with("unix:")) return not_an_address(bind);
-  return http::wrong_unix_path(std::string_view(bind).substr(5));
+  return http::is_unix(bind) ? http::wrong_unix_path(http::unix_path(bind)) : not_an_address(bind);
 }
 
 // What a module's own reader of its settings throws, without the option's name in front.
@@ -56,8 +55,14 @@ std::string wrong_dns_servers(const Config& config) {
   return complaint("webhook.dns_servers", [&] { http::check_dns_servers(config.webhook); });
 }
 
-std::string wrong_ranges(const Config& config) {
-  return complaint("egress.allow_cidrs", [&] { const http::EgressPolicy policy(config.egress); });
+// Of one list alone: the complaint names its own option.
+ConfigCheck check_list(std::string option, std::vector<std::string> EgressConfig::*list) {
+  auto wrong = [option, list](const Config& config) {
+    EgressConfig only;
+    only.*list = config.egress.*list;
+    return complaint(option, [&] { const http::EgressPolicy policy(only); });
+  };
+  return {std::move(option), std::move(wrong)};
 }
 
 std::string wrong_ca_file(const Config& config) {
@@ -85,7 +90,9 @@ std::vector<ConfigCheck> config_checks() {
        [](const Config& config) { return not_an_address(config.server.metrics_bind); }},
       {"database.url", wrong_url},
       {"webhook.dns_servers", wrong_dns_servers},
-      {"egress.allow_cidrs", wrong_ranges},
+      check_list("egress.allow_cidrs", &EgressConfig::allow_cidrs),
+      check_list("egress.allow_hosts", &EgressConfig::allow_hosts),
+      check_list("egress.allow_ports", &EgressConfig::allow_ports),
       {"egress.ca_file", wrong_ca_file},
       {"secrets.master_key", wrong_master_key},
       {"server.tls_certificate_file",

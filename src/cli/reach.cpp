@@ -49,11 +49,13 @@ std::string connect_to(const tcp::endpoint& place, Millis limit) {
 
 Reach reach(const http::Url& url, const http::EgressPolicy& policy, Millis limit) {
   std::vector<tcp::endpoint> places;
+  const std::string no_port = policy.refuse_port(url.port);
+  if (!no_port.empty()) return {.blocked = true, .error = no_port};
   Reach result{.blocked = false, .error = resolve_into(places, url, limit)};
   if (!result.error.empty()) return result;
   std::string refused;
   for (const tcp::endpoint& place : places) {
-    const std::string why = policy.refuse(place.address(), place.port());
+    const std::string why = policy.refuse(place.address(), place.port(), url.host);
     if (!why.empty()) {
       refused = why;
       continue;

@@ -301,6 +301,11 @@ void add_egress(std::vector<Option>& table) {
   table.push_back({"egress.allow_cidrs", "", in<S, &T::allow_cidrs>, 0, 0,
                    "Private address ranges that webhooks may reach all the same, like 10.1.0.0/16. "
                    "Global addresses always may."});
+  table.push_back({"egress.allow_hosts", "", in<S, &T::allow_hosts>, 0, 0,
+                   "Names of hosts that webhooks may reach at any address, private ones included. "
+                   "Whoever answers for the name decides where they go."});
+  table.push_back({"egress.allow_ports", "", in<S, &T::allow_ports>, 0, 0,
+                   "The only ports that webhooks may call, like 443. None named: any."});
   table.push_back(
       {"egress.https_only", "", in<S, &T::https_only>, 0, 0, "Refuse http:// webhooks."});
   table.push_back({"egress.allow_self", "", in<S, &T::allow_self>, 0, 0,

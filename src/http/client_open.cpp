@@ -18,6 +18,10 @@ constexpr std::size_t kAddressesTried = 4;
 Task<bool> Client::Impl::find_addresses(Exchange& exchange, std::vector<ip::address>& addresses) {
   error_code not_literal;
   const ip::address literal = ip::make_address(exchange.url().host, not_literal);
+  if (const std::string port = egress.refuse_port(exchange.url().port); !port.empty()) {
+    exchange.refuse(port);
+    co_return false;
+  }
   if (!not_literal) {
     addresses.push_back(literal);
   } else {
@@ -31,7 +35,7 @@ Task<bool> Client::Impl::find_addresses(Exchange& exchange, std::vector<ip::addr
   }
   std::string reason;
   std::erase_if(addresses, [this, &exchange, &reason](const ip::address& address) {
-    std::string refused = egress.refuse(address, exchange.url().port);
+    std::string refused = egress.refuse(address, exchange.url().port, exchange.url().host);
     if (reason.empty()) reason = refused;
     return !refused.empty();
   });

@@ -10,6 +10,8 @@
 #include <string_view>
 
 #include "eventhub/http/unix_socket.hpp"
+#include "eventhub/http/url.hpp"
+#include "http/gate.hpp"
 #include "http/local_address.hpp"
 
 namespace eventhub::http {
@@ -118,7 +120,7 @@ std::optional<ip::address_v4> embedded(const ip::address_v6& address) {
   return std::nullopt;
 }
 
-int parse_prefix(std::string_view text, int max) {
+int parse_number(std::string_view text, int max) {
   int value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const bool ok = error == std::errc{} && end == text.data() + text.size() && value <= max;
@@ -136,23 +138,44 @@ EgressPolicy::EgressPolicy(const EgressConfig& config)
     const int max = network.is_v4() ? 32 : 128;
     const int prefix = slash == std::string::npos
                            ? max
-                           : parse_prefix(std::string_view(cidr).substr(slash + 1), max);
+                           : parse_number(std::string_view(cidr).substr(slash + 1), max);
     if (error || prefix < 0) {
       throw ConfigError("egress.allow_cidrs: \"" + cidr +
                         "\" is not an address range like 10.0.0.0/8 or fd00::/8");
     }
     allowed_.push_back({to_v6(network), prefix + (network.is_v4() ? kMappedPrefix : 0)});
   }
+  for (const std::string& host : config.allow_hosts) {
+    const auto url = parse_url("http://" + host);
+    const auto* parsed = std::get_if<Url>(&url);
+    if (parsed == nullptr || !equal_ignoring_case(host, parsed->host)) {
+      throw ConfigError("egress.allow_hosts: \"" + host + "\" is not the name of a host");
+    }
+    hosts_.push_back(parsed->host);
+  }
+  for (const std::string& port : config.allow_ports) {
+    const int number = parse_number(port, 65'535);
+    if (number < 1) throw ConfigError("egress.allow_ports: \"" + port + "\" is not a port");
+    ports_.push_back(static_cast<std::uint16_t>(number));
+  }
 }
 
 std::vector<Listener> listeners(const ServerConfig& config) {
   std::vector<Listener> found{{config.metrics_bind, config.metrics_port}};
-  if (unix_path(config.bind).empty()) found.push_back({config.bind, config.port});
+  if (!is_unix(config.bind)) found.push_back({config.bind, config.port});
   return found;
 }
 
-std::string EgressPolicy::refuse(const ip::address& address, std::uint16_t port) const {
-  std::string reason = refuse_range(address);
+std::string EgressPolicy::refuse_port(std::uint16_t port) const {
+  const bool allowed =
+      ports_.empty() || std::find(ports_.begin(), ports_.end(), port) != ports_.end();
+  return allowed ? "" : "port " + std::to_string(port) + " is none of egress.allow_ports";
+}
+
+std::string EgressPolicy::refuse(const ip::address& address, std::uint16_t port,
+                                 std::string_view host) const {
+  const bool trusted = std::find(hosts_.begin(), hosts_.end(), host) != hosts_.end();
+  std::string reason = trusted ? "" : refuse_range(address);
   const bool own = std::any_of(own_.begin(), own_.end(), [&](const Listener& listener) {
     return port != 0 && port == listener.port && reaches(address, listener.bind);
   });

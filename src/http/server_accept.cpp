@@ -30,13 +30,18 @@ asio::ip::address owner_of(const asio::ip::address& address) {
   return asio::ip::address_v6(bytes);
 }
 
+std::string place_of(const ServerConfig& config) {
+  if (is_unix(config.bind)) return config.bind;
+  const bool v6 = config.bind.find(':') != std::string::npos;
+  return fmt::format("{}:{}", v6 ? "[" + config.bind + "]" : config.bind, config.port);
+}
+
 }  // namespace
 
 std::uint16_t ServerCore::listen() {
-  const std::string path(unix_path(config_.bind));
   try {
-    if (!path.empty()) {
-      acceptor_ = listen_unix(executor_, path);
+    if (on_unix_socket()) {
+      acceptor_ = listen_unix(executor_, std::string(unix_path(config_.bind)));
       return 0;
     }
     const tcp::endpoint endpoint(asio::ip::make_address(config_.bind), config_.port);
@@ -47,13 +52,7 @@ std::uint16_t ServerCore::listen() {
     acceptor_.listen(asio::socket_base::max_listen_connections);
     return acceptor_.local_endpoint().port();
   } catch (const boost::system::system_error& error) {
-    if (!path.empty()) {
-      throw std::system_error(error.code(), fmt::format("cannot listen on {}", config_.bind));
-    }
-    const bool v6 = config_.bind.find(':') != std::string::npos;
-    const std::string host = v6 ? "[" + config_.bind + "]" : config_.bind;
-    throw std::system_error(error.code(),
-                            fmt::format("cannot listen on {}:{}", host, config_.port));
+    throw std::system_error(error.code(), "cannot listen on " + place_of(config_));
   }
 }
 
@@ -92,7 +91,7 @@ bool ServerCore::full() const {
 std::string_view ServerCore::reason_to_turn_away(const asio::ip::address& peer) const {
   const std::size_t served = connections_.size() - turned_away_;
   if (served >= static_cast<std::size_t>(config_.connections_max)) return "too many connections";
-  const auto of_peer = peer.is_unspecified() ? per_ip_.end() : per_ip_.find(peer);
+  const auto of_peer = on_unix_socket() ? per_ip_.end() : per_ip_.find(peer);
   if (of_peer != per_ip_.end() && of_peer->second.connections >= config_.connections_per_ip_max) {
     return "too many connections from this address";
   }

@@ -11,9 +11,8 @@
 namespace eventhub::http {
 namespace {
 
-constexpr std::size_t kBodySlice = 16 << 10;    // first read of a body that has a buffer of its own
-constexpr std::size_t kBodyKept = 64 << 10;     // capacity kept for the next body
-constexpr std::size_t kChunkStaging = 8 << 10;  // room for chunks behind the header
+constexpr std::size_t kBodySlice = 16 << 10;  // first read of a body that has a buffer of its own
+constexpr std::size_t kBodyKept = 64 << 10;   // capacity kept for the next body
 
 }  // namespace
 
@@ -112,7 +111,7 @@ Step ServerConnection::parse_header() {
 // The buffer moves now or not until the request is answered: the request's views point into it.
 Step ServerConnection::header_complete() {
   header_bytes_ = parser_.header_bytes();
-  if (parser_.chunked()) input_.make_room(header_bytes_ + kChunkStaging);
+  if (parser_.chunked()) input_.make_room(header_bytes_ + kTrailerBytesMax);
   const auto length = parser_.content_length();
   const bool in_place = length && *length <= limits_.body_bytes_max &&
                         input_.has_room(header_bytes_ + static_cast<std::size_t>(*length));

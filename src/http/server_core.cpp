@@ -44,7 +44,7 @@ ServerCore::ServerCore(Executor executor, const ServerConfig& config, Handler ha
 ServerCore::~ServerCore() = default;
 
 bool ServerCore::on_unix_socket() const {
-  return !unix_path(config_.bind).empty();
+  return is_unix(config_.bind);
 }
 
 void ServerCore::add(ServerConnection& connection) {
@@ -52,7 +52,6 @@ void ServerCore::add(ServerConnection& connection) {
   if (connection.turned_away.empty()) {
     connection.share = &per_ip_[connection.address];  // stays where it is
     ++connection.share->connections;
-    connection.share->bounded = !on_unix_socket();
   } else {
     ++turned_away_;
   }
@@ -128,7 +127,7 @@ std::string_view ServerCore::reason_to_refuse_body(const Share& share, std::uint
   if (body_bytes_ + bytes > static_cast<std::uint64_t>(all)) {
     return "too many request bodies at once";
   }
-  if (share.bounded && share.body_bytes + bytes > static_cast<std::uint64_t>(of_one)) {
+  if (!on_unix_socket() && share.body_bytes + bytes > static_cast<std::uint64_t>(of_one)) {
     return "too many request bodies at once from this address";
   }
   return {};

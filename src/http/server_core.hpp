@@ -47,7 +47,6 @@ class ServerCore : public std::enable_shared_from_this<ServerCore> {
   struct Share {
     int connections = 0;
     std::uint64_t body_bytes = 0;
-    bool bounded = true;  // not of a Unix socket, where all peers are one
   };
   // Bodies being received or handled, against bodies_in_flight_bytes_max and an address's share of
   // it. Why so many bytes more are too many; empty when they fit.

@@ -111,21 +111,24 @@ Step RequestParser::chunks(std::string_view pending, std::string& body, std::siz
   sink.in_body = true;
   sink.body = &body;
   consumed = 0;
+  std::size_t last = 0;
   while (!sink.is_done() && consumed < pending.size()) {
     const std::string_view rest = pending.substr(consumed);
     // Beast asserts that a last chunk it once saw the size of is at least "0\r\n\r\n" long.
     if (rest.size() < 5 && rest.front() == '0') return Step::more;
     error_code error;
-    consumed += sink.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
+    last = sink.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
+    consumed += last;
     if (sink.refused) return impl_->refuse(sink.refused);
     if (error == beast::error::need_more) break;
     if (error) return impl_->refuse(refusal_of(error, {}));
   }
-  if (sink.is_done()) return Step::done;
-  if (pending.size() - consumed >= impl_->limits.header_bytes_max) {
+  // The same limit for trailers that come at once and for those that come in pieces.
+  const std::size_t beside = sink.is_done() ? last : pending.size() - consumed + 1;
+  if (beside > std::min(impl_->limits.header_bytes_max, kTrailerBytesMax)) {
     return impl_->refuse({431, "chunk extensions or trailers are too large"});
   }
-  return Step::more;
+  return sink.is_done() ? Step::done : Step::more;
 }
 
 std::size_t RequestParser::header_bytes() const {

@@ -7,6 +7,9 @@
 
 namespace eventhub::http {
 
+// Of the last chunk's line and the trailers, at most; less with a lower server.header_bytes_max.
+inline constexpr std::size_t kTrailerBytesMax = 8 << 10;
+
 // What reading one more piece led to.
 enum class Step {
   more,     // give more bytes

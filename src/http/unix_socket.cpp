@@ -29,8 +29,12 @@ bool left_behind(const asio::any_io_executor& executor, const std::string& path)
 
 }  // namespace
 
+bool is_unix(std::string_view address) {
+  return address.starts_with(kScheme);
+}
+
 std::string_view unix_path(std::string_view address) {
-  return address.starts_with(kScheme) ? address.substr(kScheme.size()) : std::string_view{};
+  return is_unix(address) ? address.substr(kScheme.size()) : std::string_view{};
 }
 
 std::string wrong_unix_path(std::string_view path) {

@@ -18,7 +18,7 @@ SMALL_BODY = 200  # bytes of a body that are not the filling
 
 @pytest.mark.slow
 @pytest.mark.memory
-@pytest.mark.parametrize("count", [100, 400])
+@pytest.mark.parametrize("count", [100, 200])
 def test_large_payloads_for_a_slow_receiver_do_not_fill_memory(hub, database, sink, count):
     """Bodies of nearly 1 MiB with the settings everybody has; what a receiver has not taken yet is
     in the database."""

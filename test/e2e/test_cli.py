@@ -1,9 +1,11 @@
 """The command line: what it prints, its exit codes, and that it does what it says."""
+import http.server
 import json
 import os
 import pty
 import re
 import subprocess
+import threading
 
 import pytest
 
@@ -57,6 +59,33 @@ def test_exit_codes_say_what_went_wrong(hub):
     nobody("events", "list", code=3)
     assert nobody("tail", code=3) == ""
     assert f"127.0.0.1:{nobody.environment['PORT']}" in nobody.errors
+
+
+def answering(body):
+    """The URL of somebody who gives this answer to everything."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        do_POST = do_GET
+
+        def log_message(self, *_):
+            pass
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return f"http://127.0.0.1:{server.server_port}"
+
+
+def test_what_is_no_hub_is_told_apart():
+    """Else an event would seem to be taken, and a list would have no end."""
+    cli = Commands(env={"EVENTHUB_URL": answering(b'{"data": [], "next_cursor": "a"}')})
+    for words in (["publish", "a", "1"], ["events", "list", "--all"]):
+        cli(*words, code=1)
+        assert "what answers there is no hub" in cli.errors
 
 
 @pytest.mark.slow

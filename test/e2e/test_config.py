@@ -75,6 +75,8 @@ def test_a_password_on_the_command_line_is_refused(flag):
     (["--server.bind=foo"], {}, ["server.bind", '"foo"']),
     ([], {"EVENTHUB_SERVER_METRICS_BIND": "foo"}, ["EVENTHUB_SERVER_METRICS_BIND", '"foo"']),
     (["--server.metrics_port=3000"], {}, ["server.metrics_port"]),
+    ([], {"EVENTHUB_EGRESS_ALLOW_PORTS": "443,x"}, ["EVENTHUB_EGRESS_ALLOW_PORTS", '"x"']),
+    ([], {"EVENTHUB_EGRESS_ALLOW_HOSTS": "a b"}, ["EVENTHUB_EGRESS_ALLOW_HOSTS", '"a b"']),
     ([], {"EVENTHUB_EGRESS_CA_FILE": "/no/such.pem"}, ["egress.ca_file", "/no/such.pem"]),
     ([], {"EVENTHUB_EGRESS_CA_FILE": BINARY}, ["egress.ca_file", BINARY]),
 ])

@@ -28,6 +28,10 @@ HEIR = {"own.locked": "dispatcher", "own.acquired": "dispatcher", "feed.rebuild"
         "fanout.acquired": "fanout,cleanup", "cleanup.acquired": "fanout,cleanup"}
 
 
+# Between the last look whether it may send and the request.
+ABOUT_TO_SEND = {"disp.after_check_before_send", "disp.before_connect"}
+
+
 class World:
     """Two processes under load, the first of which will fail, and a third one where HEIR has it."""
 
@@ -47,7 +51,9 @@ class World:
         if point == "fanout.half_messages":
             self.refuse_messages()
         dispatchers = [self.third] if before == "dispatcher" else []
-        self.load = Load(hub, database, sink, rate=60, timeout=TIMEOUT,
+        # Partitions have to be filled.
+        rate = 60 if point.startswith(("partition", "cleanup")) else 30
+        self.load = Load(hub, database, sink, rate=rate, timeout=TIMEOUT,
                          fleet=Pair(self.victim, self.other, *dispatchers))
         self.rarities = None
         if not point.startswith("partition.drop"):  # they would expire
@@ -72,6 +78,8 @@ class World:
         if self.fault.action == "stop":
             wait_until(lambda: not self.load.shards_of(self.victim), PATIENCE, "others take over")
             self.load.goes_on(20, self.load.producers[1:])
+            if self.point in ABOUT_TO_SEND:
+                self.load.woken = time.monotonic_ns()
             self.victim.cont()
         self.fault.disarm(self.victim)
         if self.point in DRAINS or self.fault.action == "kill":

@@ -24,7 +24,7 @@ def test_a_process_frozen_for_five_seconds(hub, database, sink, role):
 @pytest.mark.parametrize("role", ROLES)
 def test_a_process_frozen_for_a_minute(hub, database, sink, role):
     """With the settings everybody has."""
-    freeze(Load(hub, database, sink, env={}, rate=50), role, 60)
+    freeze(Load(hub, database, sink, env={}, rate=20), role, 60)
 
 
 def freeze(load, role, seconds):

@@ -107,6 +107,8 @@ struct WebhookConfig {
 
 struct EgressConfig {
   std::vector<std::string> allow_cidrs;  // private ranges that may be called all the same
+  std::vector<std::string> allow_hosts;  // names that may have any address
+  std::vector<std::string> allow_ports;  // the only ports to call; empty: any
   bool https_only = false;
   bool allow_self = false;  // webhooks to the port this process listens on
   std::string ca_file;      // extra trust anchors, PEM

@@ -2,6 +2,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,13 +22,17 @@ std::vector<Listener> listeners(const ServerConfig& config);
 // the address that is connected to, at every attempt.
 class EgressPolicy {
  public:
-  // Throws ConfigError for a CIDR that cannot be read.
+  // Throws ConfigError for a CIDR or port that cannot be read.
   explicit EgressPolicy(const EgressConfig& config);
   // Where this process listens itself: calling that is a loop, or a way around the door of a port
   // that is not for everybody; refused unless egress.allow_self.
   void listens_on(std::vector<Listener> own) { own_ = std::move(own); }
   // Empty when allowed, else the reason ("127.0.0.1 is a loopback address; egress.allow_cidrs …").
-  std::string refuse(const boost::asio::ip::address& address, std::uint16_t port = 0) const;
+  // `host`: the name that led there, in small letters.
+  std::string refuse(const boost::asio::ip::address& address, std::uint16_t port = 0,
+                     std::string_view host = {}) const;
+  // The same of a port alone, before there is an address.
+  std::string refuse_port(std::uint16_t port) const;
   bool https_only() const { return https_only_; }
 
  private:
@@ -38,6 +43,8 @@ class EgressPolicy {
   std::string refuse_range(const boost::asio::ip::address& address) const;
 
   std::vector<Range> allowed_;
+  std::vector<std::string> hosts_;
+  std::vector<std::uint16_t> ports_;
   bool https_only_;
   bool allow_self_;
   std::vector<Listener> own_;

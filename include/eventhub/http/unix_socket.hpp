@@ -8,6 +8,8 @@
 // permissions. Written "unix:/path".
 namespace eventhub::http {
 
+// Whether it is written so, be the path a good one or not.
+bool is_unix(std::string_view address);
 // The path of "unix:/path"; empty for everything else.
 std::string_view unix_path(std::string_view address);
 

@@ -91,6 +91,10 @@ TEST_CASE("a subscriber that is held up is told with the reason") {
   CHECK(paused->level == FindingLevel::warn);
   CHECK(paused->found == "is paused: 410 Gone");
   CHECK(judged(R"("paused":false,"circuit":"half_open","problem":null)"));
+  // To be pasted into a shell as it is.
+  const auto odd = judge_subscriber(R"({"name":"x'; touch y; '","paused":true,"problem":null})");
+  REQUIRE(odd);
+  CHECK(odd->advice == R"(eventhubd subscribers resume 'x'\''; touch y; '\''')");
   CHECK(judged(R"("circuit":"closed","failing_since":"2026-01-01T00:00:00.000Z")"));
 }
 

@@ -170,6 +170,36 @@ TEST_CASE("the port for monitors is not to be called either") {
   CHECK(may("127.0.0.1", 3002));
 }
 
+TEST_CASE("hosts and ports that are named may be called, and of ports no others") {
+  EgressConfig config;
+  config.allow_hosts = {"Hooks.Internal", "10.1.2.3"};
+  config.allow_ports = {"443", "8443"};
+  const EgressPolicy policy(config);
+  CHECK(policy.refuse(make_address("10.0.0.1"), 443, "hooks.internal").empty());
+  CHECK(policy.refuse(make_address("10.1.2.3"), 443, "10.1.2.3").empty());
+  CHECK(contains(policy.refuse(make_address("10.0.0.1"), 443, "other.internal"), "private"));
+  CHECK(contains(policy.refuse(make_address("10.0.0.1"), 443), "private"));
+  CHECK(policy.refuse_port(443).empty());
+  CHECK(policy.refuse_port(8443).empty());
+  CHECK(policy.refuse_port(80) == "port 80 is none of egress.allow_ports");
+  CHECK(EgressPolicy(EgressConfig{}).refuse_port(80).empty());
+  EgressPolicy own(config);
+  own.listens_on({{"0.0.0.0", 443}});
+  CHECK(contains(own.refuse(make_address("127.0.0.1"), 443, "hooks.internal"), "listens itself"));
+  for (const char* host : {"", "a b", "http://a", "a/b", "a:80", "u@a", "127.1"}) {
+    INFO(host);
+    EgressConfig bad;
+    bad.allow_hosts = {host};
+    CHECK_THROWS_AS(EgressPolicy(bad), ConfigError);
+  }
+  for (const char* port : {"", "0", "65536", "-1", "http", "80-90"}) {
+    INFO(port);
+    EgressConfig bad;
+    bad.allow_ports = {port};
+    CHECK_THROWS_AS(EgressPolicy(bad), ConfigError);
+  }
+}
+
 TEST_CASE("the reason names the address and what it is") {
   CHECK(policy().refuse(make_address("127.0.0.1")).starts_with("127.0.0.1 is a loopback address"));
   CHECK(contains(policy().refuse(make_address("::ffff:10.0.0.1")), "is a private address"));
