@@ -150,7 +150,7 @@ class Session {
   }
 
   void check_answer(const Seen& seen) {
-    static constexpr std::array kRefusals{400, 413, 414, 417, 431, 501, 505};
+    static constexpr std::array kRefusals{400, 413, 414, 415, 417, 431, 501, 505};
     require(seen.refused == 0 || std::count(kRefusals.begin(), kRefusals.end(), seen.refused) == 1,
             "a refusal has one of its statuses");
     require(seen.refused == 0 || seen.close, "a refusal closes the connection");
