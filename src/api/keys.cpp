@@ -31,7 +31,8 @@ Task<void> refresh(ApiPtr api) {
 
 }  // namespace
 
-Task<http::Response> get_keys(ApiPtr api, const http::Request&) {
+Task<http::Response> get_keys(ApiPtr api, const http::Request& request) {
+  const Parameters none(request, {});
   const auto keys = co_await store::list_keys(api->context.database);
   std::vector<std::string> rows;
   for (const ApiKeyInfo& key : keys) rows.push_back(to_json(key));

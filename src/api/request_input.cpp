@@ -107,7 +107,9 @@ void Parameters::add(std::string_view pair, Names known) {
 void Parameters::require_known(std::string_view name, Names known) const {
   if (std::find(known.begin(), known.end(), name) != known.end()) return;
   const bool shown = is_text(name) && name.size() <= kNameShown;
-  refuse(shown ? name : "", fmt::format("is not known here; there is: {}", fmt::join(known, ", ")));
+  const std::string there =
+      known.size() == 0 ? "nothing" : fmt::format("{}", fmt::join(known, ", "));
+  refuse(shown ? name : "", "is not known here; there is: " + there);
 }
 
 void Parameters::refuse(std::string_view name, std::string_view why) const {

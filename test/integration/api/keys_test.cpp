@@ -37,6 +37,7 @@ TEST_CASE("without keys a hub on loopback takes events, from those who call it l
   ApiFixture hub;
   CHECK(hub.post(kEvent).status == 202);
   CHECK(hub.get("/keys").body == R"({"data":[],"next_cursor":null})");
+  CHECK(hub.get("/keys?limit=5").status == 400);
   auto led_here =
       ApiFixture::request_text("POST", "/events", "Content-Type: application/json\r\n", kEvent);
   led_here.replace(led_here.find("Host: localhost"), 15, "Host: rebind.example");
