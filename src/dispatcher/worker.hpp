@@ -52,6 +52,8 @@ class Worker final : public store::Role {
   Task<std::vector<LaneAnswer>> write_until_done(const std::vector<LaneOp>& ops);
   Task<void> heartbeat_alone();
   void heard(std::span<const pg::Result> results, Mono sent);
+  Task<void> meet(std::vector<LoadedMessage>& loaded);
+  Task<bool> read_subscribers();
   Task<void> notice_subscribers();
 
   // balance.cpp

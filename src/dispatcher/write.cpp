@@ -34,9 +34,12 @@ Task<void> Worker::write_batch() {
   const auto rows = static_cast<std::size_t>(context_.config.dispatcher.result_rows_max);
   const std::vector<LaneOp> ops = lanes_.take_ops(rows);
   const Mono due = heartbeat_due_;
-  const std::vector<LaneAnswer> answers = co_await write_until_done(ops);
+  std::vector<LaneAnswer> answers = co_await write_until_done(ops);
   if (!ops.empty()) context_.metrics.batch("results", ops.size());
   EVENTHUB_FAULT_POINT_IF(!ops.empty(), "disp.record_after_commit");
+  for (std::size_t i = 0; i < ops.size(); ++i) {
+    if (std::holds_alternative<LoadRedeliveries>(ops[i])) co_await meet(answers[i].messages);
+  }
   for (std::size_t i = 0; i < ops.size(); ++i) lanes_.committed(ops[i], answers[i]);
   pump();
   if (due != heartbeat_due_) co_await notice_subscribers();
@@ -82,15 +85,36 @@ Task<void> Worker::heartbeat_alone() {
   }
 }
 
-// Resumed, paused or deleted while nothing new comes for them.
-Task<void> Worker::notice_subscribers() {
-  if (seen_.subscribers_version == context_.subscribers.current()->version) co_return;
-  try {
-    const SubscriberSetPtr subscribers = co_await context_.subscribers.refresh();
-    lanes_.set_subscribers(subscribers);
-  } catch (const pg::Error& error) {  // on another connection; the next heartbeat tries again
-    log::warn("subscribers could not be read", {{"error", error.what()}});
+// A replay may be for a subscriber that is younger than the copy here: it is not a deleted one.
+// What cannot be told is left where it is.
+Task<void> Worker::meet(std::vector<LoadedMessage>& loaded) {
+  const auto is_strange = [this](const LoadedMessage& row) {
+    return !context_.subscribers.current()->by_sid.contains(row.ref.sid);
+  };
+  if (loaded.empty()) co_return;
+  if (std::ranges::any_of(loaded, is_strange) && !co_await read_subscribers()) {
+    std::erase_if(loaded, is_strange);
   }
+  lanes_.set_subscribers(context_.subscribers.current());
+}
+
+Task<bool> Worker::read_subscribers() {
+  try {
+    co_await context_.subscribers.refresh();
+    co_return true;
+  } catch (const pg::Error& error) {  // on another connection
+    log::warn("subscribers could not be read", {{"error", error.what()}});
+    co_return false;
+  }
+}
+
+// Resumed, paused or deleted while nothing new comes for them. Another role of this process may
+// have read them already.
+Task<void> Worker::notice_subscribers() {
+  if (seen_.subscribers_version != context_.subscribers.current()->version) {
+    co_await read_subscribers();  // or with the next heartbeat
+  }
+  lanes_.set_subscribers(context_.subscribers.current());
   pump();
 }
 

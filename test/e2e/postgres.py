@@ -187,7 +187,10 @@ class Database:
                     self._connection = self.connect()
                 cursor = self._connection.cursor()
                 cursor.execute(sql, arguments or None)
-                return cursor.fetchall() if cursor.description else []
+                if cursor.description:
+                    return cursor.fetchall()
+                of_no_columns = cursor.statusmessage.startswith("SELECT")  # SELECT FROM ...
+                return [()] * cursor.rowcount if of_no_columns else []
             except (psycopg2.OperationalError, psycopg2.InterfaceError):
                 self._connection = None
                 if attempt == 2:

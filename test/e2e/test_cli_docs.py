@@ -19,7 +19,7 @@ def page():
 def script(port):
     """Every block, told apart in what they print; time between them where people take some."""
     blocks = re.findall(r"^```sh\n(.*?)^```", page(), re.M | re.S)
-    assert len(blocks) == 10
+    assert len(blocks) == 11
     text = ""
     for block in blocks:
         if "dlq list" in block:

@@ -32,8 +32,8 @@ def test_events_are_refused_before_the_disk_is_full_and_accepted_again(hub, data
     with tempfile.NamedTemporaryFile(dir=os.path.dirname(place)) as file:
         os.posix_fallocate(file.fileno(), 0, 1024 * MIB)
         wait_until(lambda: closed(one), PATIENCE)
-        for path, body in (("/events", b'{"event_type": "a", "payload": 1}'),
-                           ("/events/batch", b'[{"event_type": "a", "payload": 1}]')):
+        for path, body in (("/events", b'{"event_type": "a", "payload": {}}'),
+                           ("/events/batch", b'[{"event_type": "a", "payload": {}}]')):
             reply = one.request("POST", path, body, {"Content-Type": "application/json"})
             assert reply.status == 503 and int(reply.headers["retry-after"]) >= 1
             assert "the database is nearly full" in reply.json()["detail"]

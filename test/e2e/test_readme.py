@@ -3,6 +3,7 @@ import json
 import os
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -94,11 +95,17 @@ def test_the_commands_about_keys(hub, database):
     assert answer.status == 201 and set(json.loads(body)) < set(answer.json())
 
 
+def at(seconds):
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+
+
 def test_the_members_of_the_table_are_those_of_an_event(hub):
     one = hub(roles="api")
     members = [name for cell, _ in rows("member") for name in re.findall(r"`([^`]+)`", cell)]
-    assert members == ["event_type", "payload", "version", "organization_id", "user_id"]
+    assert members == ["event_type", "payload", "version", "organization_id", "user_id",
+                       "deliver_after", "expires_at"]
     event = {name: {} if name == "payload" else "a" for name in members}
+    event.update(deliver_after=at(60), expires_at=at(120))
     assert one.post(event).status == 202
     for name in members:
         assert one.post({**event, name: 1}).status == 400, name
@@ -199,7 +206,8 @@ def test_the_defaults_of_a_subscriber(hub, database, sink):
         names = re.findall(r"`([^`]+)`", cell)
         values = re.findall(r"(?:`[^`]*`|[^,`])+", defaults) if len(names) > 1 else [defaults]
         for name, value in zip(names, values):
-            expected = {"": None, "off": "false", "none": None}.get(value, value.strip(" `"))
+            expected = {"": None, "off": "false", "none": None, "all": None}.get(
+                value, value.strip(" `"))
             if expected in ("needed", "WEBHOOK_TIMEOUT_MS") or "needed" in value:
                 continue
             found = psql(f"SELECT {name} FROM subscribers", database)

@@ -56,6 +56,7 @@ TEST_CASE("every route says what a key must allow") {
                       {"DELETE /events/{id}", Scope::publish},
                       {"DELETE /events/{id}/payload", Scope::admin},
                       {"POST /subscribers/{id}/replay", Scope::admin},
+                      {"POST /subscribers/{id}/match", Scope::read},
                       {"GET /messages", Scope::read},
                       {"GET /messages/{id}", Scope::read},
                       {"POST /messages/{id}/retry", Scope::admin},
