@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <string_view>
 
 #include "eventhub/core/config.hpp"
 
@@ -140,9 +141,7 @@ void add_commands(CLI::App& app, CommandLine& line) {
   app.add_subcommand("version", "print the version");
   auto* health = app.add_subcommand("healthcheck", "exit 0 when the hub on PORT is ready");
   health->add_option("url", line.health_url, "default: http://127.0.0.1:PORT/readyz");
-  app.add_subcommand("bench", "measure a hub: eventhub_bench, with its options (bench --help)")
-      ->prefix_command()
-      ->set_help_flag();
+  app.add_subcommand("bench", "measure a hub: eventhub_bench, with its options (bench --help)");
   add_listen(app, line.listen);
   add_keys(app, line.keys);
   cli::add_commands(app, line.client);
@@ -163,7 +162,6 @@ Command command_of(const CLI::App& app, const CommandLine& line) {
   if (app.got_subcommand("listen")) return Command::listen;
   if (app.got_subcommand("keys")) return Command::keys;
   if (!line.client.path.empty()) return Command::client;
-  if (app.got_subcommand("bench")) return Command::bench;
   if (app.got_subcommand("version")) return Command::version;
   if (app.got_subcommand("healthcheck")) return Command::healthcheck;
   return Command::run;
@@ -186,6 +184,11 @@ int tell_extras(const CLI::App& app) {
 
 std::variant<CommandLine, int> parse_command_line(int argc, char** argv) {
   CommandLine line;
+  if (argc > 1 && std::string_view(argv[1]) == "bench") {  // another program's options
+    line.command = Command::bench;
+    line.bench.assign(argv + 2, argv + argc);
+    return line;
+  }
   CLI::App app{"eventhubd: takes events over HTTP and delivers them as webhooks, from PostgreSQL"};
   app.set_version_flag("--version", "eventhubd " EVENTHUB_VERSION);
   add_settings(app, line);
@@ -203,7 +206,6 @@ std::variant<CommandLine, int> parse_command_line(int argc, char** argv) {
     return 0;
   }
   line.command = command_of(app, line);
-  if (line.command == Command::bench) line.bench = app.get_subcommand("bench")->remaining();
   return line;
 }
 

@@ -3,11 +3,8 @@ and judging what arrived.
 
     post_many(hub, events)          thousands of POSTs over a few kept connections
     Fleet(start)                    a hub as a process per role: .apis .fanout .dispatchers .cleanup
-    ExactSink()                     a Sink that stamps an answer before it is sent
     wait_ended(database, sid, n)    n messages of a subscriber, all of them ended
     event(n), by_key, numbers       event n of one of KEYS keys; the key and number of a delivery
-
-Importing `exact_sink as sink` replaces the fixture `sink` of conftest.py by an ExactSink.
 """
 import collections
 import json
@@ -17,10 +14,8 @@ import threading
 import time
 
 import psycopg2
-import pytest
 
 from hub import BINARY, wait_until
-from sink import Sink
 
 OPEN = {"pending", "waiting"}
 # Seconds for anything that has to happen; only a fault takes so long.
@@ -45,39 +40,6 @@ def by_key(delivery):
 
 def numbers(deliveries):
     return [d.json()["number"] for d in deliveries]
-
-
-class ExactSink(Sink):
-    """Stamps t_end before the answer leaves: under load the thread that answered may be scheduled
-    again only after the hub has sent the next request, which would look like two at a time."""
-
-    def _answer(self, connection, delivery):
-        return super()._answer(_Stamping(connection, delivery), delivery)
-
-    def _finish(self, delivery, status):
-        with self._changed:
-            super()._finish(delivery, status)
-            delivery.t_end = getattr(delivery, "t_sent", delivery.t_end)
-
-
-class _Stamping:
-    def __init__(self, connection, delivery):
-        self._connection = connection
-        self._delivery = delivery
-
-    def sendall(self, data):
-        self._delivery.t_sent = time.monotonic_ns()
-        self._connection.sendall(data)
-
-    def __getattr__(self, name):
-        return getattr(self._connection, name)
-
-
-@pytest.fixture(name="sink")
-def exact_sink():
-    made = ExactSink()
-    yield made
-    made.close()
 
 
 class Gate:

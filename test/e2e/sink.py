@@ -44,7 +44,8 @@ class Delivery:
     body: bytes
     connection: int       # number of the connection it came over, from 1
     t_start: int          # monotonic ns, request complete
-    t_end: int = None     # monotonic ns, answer handed to the kernel; None while not answered
+    t_end: int = None     # monotonic ns, just before its answer (or its end) was handed to the
+                          # kernel: who has the answer may be quicker than this process
     status: int = None    # what was answered; None for none
 
     @property
@@ -208,17 +209,18 @@ class Sink:
                 connection.sendall(data[:len(data) // 2])
                 time.sleep(answer.pause)
                 data = data[len(data) // 2:]
+            answered_at = time.monotonic_ns()
             connection.sendall(data)
         except OSError:  # who asked is gone: our work on it ends now all the same
             self._finish(delivery, None)
             return False
-        self._finish(delivery, answer.status)
+        self._finish(delivery, answer.status, answered_at)
         return answer.raw is None and not answer.close_after
 
-    def _finish(self, delivery, status):
+    def _finish(self, delivery, status, at=None):
         with self._changed:
             delivery.status = status
-            delivery.t_end = time.monotonic_ns()
+            delivery.t_end = at or time.monotonic_ns()
             self._changed.notify_all()
 
 

@@ -12,7 +12,6 @@ import pytest
 from hub import ALL_ROLES, Producer, order_violations, wait_until
 from load import (FRUGAL, KEYS, PATIENCE, SANITIZED, Gate, Hold, by_key, dead_letters, event,
                   post_many, resident_mib, times_sent, wait_ended)
-from load import exact_sink as sink  # noqa: F401  (a fixture)
 from sink import Answer
 
 SMALL = {"EVENTHUB_DISPATCHER_QUEUE_ROWS_MAX": "1000", "EVENTHUB_DISPATCHER_PARK_AFTER_MS": "300"}

@@ -6,7 +6,6 @@ import pytest
 
 from hub import order_violations, wait_until
 from load import PATIENCE, by_key
-from load import exact_sink as sink  # noqa: F401  (a fixture)
 
 
 def batch_of(batch, size, key="k"):

@@ -8,9 +8,8 @@ import time
 import pytest
 
 from hub import Producer, wait_until
-from load import (FRUGAL, PATIENCE, ExactSink, Hold, event, post_many, resident_mib, times_sent,
+from load import (FRUGAL, PATIENCE, Hold, event, post_many, resident_mib, times_sent,
                   wait_ended)
-from load import exact_sink as sink  # noqa: F401  (a fixture)
 from sink import Answer, Sink
 
 SMALL_BODY = 200  # bytes of a body that are not the filling
@@ -104,7 +103,7 @@ def test_a_transaction_held_open_makes_nothing_dearer(hub, database, sink, secon
 def test_a_receiver_that_closes_after_five_seconds(hub, database, gaps):
     """With the hub's own settings: every request is the first and only one of its message, also
     when it comes just before and just after either side closes the idle connection."""
-    receiver = ExactSink(keep_alive=5)
+    receiver = Sink(keep_alive=5)
     try:
         one = hub()
         least = database.subscribe(receiver.url("/least"))

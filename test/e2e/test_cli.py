@@ -133,7 +133,8 @@ try eventhubd keys create --sc
 """
     done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True,
                           text=True, timeout=PATIENCE, check=False, env=clean_environment())
-    assert done.stdout.splitlines() == ["events", "list show", "--limit", "--scopes"], done
+    assert done.stdout.splitlines() == [
+        "events", "list show cancel expunge", "--limit", "--scopes"], done
     cli("completion", "csh", code=2)
 
 

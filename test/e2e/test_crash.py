@@ -10,7 +10,6 @@ import pytest
 from chaos import Load, roles
 from hub import wait_until
 from load import PATIENCE, event, wait_balanced
-from load import exact_sink as sink  # noqa: F401  (a fixture)
 from proxy import Proxy
 
 

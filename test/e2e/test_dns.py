@@ -7,7 +7,6 @@ import pytest
 
 from hub import wait_until
 from load import PATIENCE, event, times_sent, wait_ended
-from load import exact_sink as sink  # noqa: F401  (a fixture)
 from names import TTL, NameServer
 
 ROUNDS = 5

@@ -15,7 +15,6 @@ from chaos import NEAR, Load
 from faults import HUGE, LARGE, SHORT, TIMEOUT, Fault, Pair, Rarities, names
 from hub import ALL_ROLES, BINARY, clean_environment, wait_until
 from load import PATIENCE
-from load import exact_sink as sink  # noqa: F401  (a fixture)
 
 POINTS = names("point")
 # In every run; the others with --all.

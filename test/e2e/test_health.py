@@ -8,7 +8,7 @@ import time
 import pytest
 
 from hub import order_violations, wait_until
-from load import PATIENCE, ExactSink, Gate, by_key, post_many, wait_balanced
+from load import PATIENCE, Gate, by_key, post_many, wait_balanced
 from sink import Answer
 
 pytestmark = pytest.mark.slow
@@ -42,13 +42,6 @@ class Fleet:
     def open_messages(self):
         return sum(count for state, count in self.database.states().items()
                    if state in ("pending", "waiting"))
-
-
-@pytest.fixture(name="sink")
-def exact_sink():
-    made = ExactSink()
-    yield made
-    made.close()
 
 
 @pytest.fixture(name="fleet")

@@ -11,7 +11,6 @@ import pytest
 from chaos import QUICK
 from hub import Producer, order_violations, wait_until
 from load import PATIENCE, Fleet, by_key, event, wait_balanced, wait_ended
-from load import exact_sink as sink  # noqa: F401  (a fixture)
 
 FROZEN, AWAKE = 3.2, 0.5  # seconds: more than a send_lease, less than PostgreSQL waits
 ENV = {**QUICK, "EVENTHUB_DISPATCHER_SEND_LEASE_MS": "2000",

@@ -8,7 +8,6 @@ import pytest
 from faults import SHORT, Fault, names, verdict
 from hub import Producer, wait_until
 from load import PATIENCE, event, wait_balanced
-from load import exact_sink as sink  # noqa: F401  (a fixture)
 from sink import Answer
 
 # Seconds that a receiver may take: a request in the air must outlast a start of a hub, or two.

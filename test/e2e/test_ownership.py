@@ -7,7 +7,6 @@ import pytest
 
 from hub import Producer, order_violations, wait_until
 from load import PATIENCE, Hold, times_sent, wait_balanced, wait_ended
-from load import exact_sink as sink  # noqa: F401  (a fixture)
 
 KEYS = 32
 ORDERED = {"ordering_enabled": True, "ordering_key": "organization_id"}

@@ -5,9 +5,8 @@ import threading
 import pytest
 
 from hub import Hub, free_port, wait_until
-from load import PATIENCE, ExactSink, Hold, dead_letters, times_sent, wait_ended
-from load import exact_sink as sink  # noqa: F401  (a fixture)
-from sink import Answer
+from load import PATIENCE, Hold, dead_letters, times_sent, wait_ended
+from sink import Answer, Sink
 
 
 def event(number):
@@ -17,7 +16,7 @@ def event(number):
 
 @pytest.fixture(name="closing")
 def closing_sink(request):
-    made = ExactSink(keep_alive=request.param)
+    made = Sink(keep_alive=request.param)
     yield made
     made.close()
 
@@ -72,7 +71,7 @@ def test_an_answer_then_a_close_without_notice(hub, database, sink):
 def test_one_dead_one_hanging_and_one_refusing_receiver_among_many(hub, database, sink):
     """The others get everything while the hanging one has not answered once."""
     one = hub()
-    hanging = ExactSink()
+    hanging = Sink()
     try:
         hold = Hold()
         hanging.on("/a", hold)
@@ -147,7 +146,7 @@ def test_private_addresses_are_never_called(strict, url):
 @pytest.fixture(scope="module", name="strict")
 def hub_without_allowance(server):
     """A hub that may call no private address; a sink that must see nothing."""
-    database, made = server.create_database(), ExactSink()
+    database, made = server.create_database(), Sink()
     one = Hub(database, env={"EVENTHUB_EGRESS_ALLOW_CIDRS": ""}).start()
     yield one, database, made
     one.stop(PATIENCE)

@@ -14,7 +14,6 @@ from chaos import QUICK
 from hub import order_violations, wait_until
 from load import (KEYS, PATIENCE, Fleet, Gate, Hold, by_key, dead_letters, event, post_many,
                   times_sent, wait_balanced, wait_ended)
-from load import exact_sink as sink  # noqa: F401  (a fixture)
 from sink import Answer
 
 
