@@ -77,7 +77,10 @@ Task<http::Response> get_livez(ApiPtr api, const http::Request& request);    // 
 Task<http::Response> get_readyz(ApiPtr api, const http::Request& request);   // health.cpp
 Task<http::Response> get_metrics(ApiPtr api, const http::Request& request);  // health.cpp
 
-Task<http::Response> get_openapi(ApiPtr api, const http::Request& request);  // openapi.cpp
+Task<http::Response> get_openapi(ApiPtr api, const http::Request& request);    // openapi.cpp
+Task<http::Response> get_dashboard(ApiPtr api, const http::Request& request);  // dashboard.cpp
+Task<http::Response> get_dashboard_script(ApiPtr api, const http::Request& request);
+Task<http::Response> get_dashboard_style(ApiPtr api, const http::Request& request);
 
 // subscribers.cpp
 Task<http::Response> get_subscribers(ApiPtr api, const http::Request& request);

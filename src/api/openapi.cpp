@@ -1,8 +1,7 @@
 // GET /openapi.json: what this API is, for programs. The text is openapi.json, beside this file;
 // test/e2e/test_openapi.py holds it to the routes and their answers.
-#include "openapi.hpp"
-
 #include "api_impl.hpp"
+#include "embedded_texts.hpp"
 #include "respond.hpp"
 
 namespace eventhub::api {

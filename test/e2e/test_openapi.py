@@ -111,7 +111,8 @@ def test_every_answer_is_described(hub, database, sink):
     walk_messages(ask, sink)
     walk_dead_letters(ask, database)
     walk_keys(ask)
-    for path in ("/health", "/livez", "/readyz", "/metrics", "/openapi.json"):
+    for path in ("/health", "/livez", "/readyz", "/metrics", "/openapi.json", "/", "/dashboard.js",
+                 "/dashboard.css"):
         ask("GET", path, 200)
     missing = {(method, path) for method, path in ask.operations()} - {
         (method, path) for method, path, status in ask.seen if status < 300}
