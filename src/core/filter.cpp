@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <compare>
 #include <utility>
 
 #include "decimal.hpp"
@@ -41,7 +42,7 @@ std::optional<std::strong_ordering> order_of(const Operand& value, const Filter:
 
 bool is_equal(const Operand& value, const Filter::Literal& wanted) {
   if (value.kind != wanted.kind || value.broken) return false;
-  if (value.kind == JsonValue::Kind::number) return compare_numbers(value.text, wanted) == 0;
+  if (value.kind == JsonValue::Kind::number) return std::is_eq(compare_numbers(value.text, wanted));
   return value.text == wanted.text;
 }
 
@@ -65,9 +66,9 @@ bool holds(const Filter::Test& test, const std::optional<Operand>& value) {
   }
   const auto order = order_of(*value, test.values[0]);
   if (!order) return false;
-  if (test.op == Op::gt) return *order > 0;
-  if (test.op == Op::gte) return *order >= 0;
-  return test.op == Op::lt ? *order < 0 : *order <= 0;
+  if (test.op == Op::gt) return std::is_gt(*order);
+  if (test.op == Op::gte) return std::is_gteq(*order);
+  return test.op == Op::lt ? std::is_lt(*order) : std::is_lteq(*order);
 }
 
 class Evaluation {

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "eventhub/core/json.hpp"
+#include "eventhub/core/time_text.hpp"
 #include "fuzz/fuzz.hpp"
 #include "fuzz/json_oracle.hpp"
 
