@@ -82,6 +82,10 @@ Task<void> Client::Impl::run(Exchange& exchange, const Post& request, bool may_r
     exchange.refuse("the URL is not https, and egress.https_only is set");
     co_return;
   }
+  if (const std::string port = egress.refuse_port(exchange.url().port); !port.empty()) {
+    exchange.refuse(port);
+    co_return;
+  }
   exchange.lease = pool.take(exchange.url(), !may_resend);
   if (!exchange.lease) {
     co_await exchange.wait_for_lease();

@@ -18,10 +18,6 @@ constexpr std::size_t kAddressesTried = 4;
 Task<bool> Client::Impl::find_addresses(Exchange& exchange, std::vector<ip::address>& addresses) {
   error_code not_literal;
   const ip::address literal = ip::make_address(exchange.url().host, not_literal);
-  if (const std::string port = egress.refuse_port(exchange.url().port); !port.empty()) {
-    exchange.refuse(port);
-    co_return false;
-  }
   if (!not_literal) {
     addresses.push_back(literal);
   } else {
