@@ -175,3 +175,15 @@ def test_no_packet_reaches_what_aaaa_and_cname_lead_to(hub, database, sink, trap
             assert wait_ended(database, sid, 1, PATIENCE) == {"dead": 1}, name
             assert blocked(database, sid) == 1, name
     assert not traps.reached, traps.reached
+
+
+@pytest.mark.parametrize("allowed", ["443", "443,{port}"])
+def test_only_allowed_ports_are_called(hub, database, sink, allowed):
+    one = hub(env={"EVENTHUB_EGRESS_ALLOW_PORTS": allowed.format(port=sink.port)})
+    sid = database.subscribe(sink.url("/a"))
+    assert one.post(event(0)).status == 202
+    open_to_it = "{port}" in allowed
+    assert wait_ended(database, sid, 1) == {"delivered" if open_to_it else "dead": 1}
+    assert sink.connections == int(open_to_it)
+    reasons = database.rows("SELECT reason FROM dead_letter_queue")
+    assert reasons == ([] if open_to_it else [("blocked_by_policy",)])
