@@ -93,6 +93,13 @@ def sample(records, phase, time, **changed):
     return records["processes"][-1]
 
 
+def end(records, code, by, started=True, no_database=False):
+    """A process ended."""
+    records["processes"].append(
+        {"kind": "end", "t": at(20), "name": "hub", "role": "api", "life": 1, "code": code,
+         "by": by, "started": started, "no_database": no_database})
+
+
 def good():
     """All invariants hold."""
     records = {"run": {"seed": 1, "timeout": 2.0, "dead_after": 3.5, "sanitized": False,

@@ -1,6 +1,7 @@
 """The hub of a run as processes, one role each, and who looks after them: what ends without having
 been told so is written down and started again."""
 import itertools
+import os
 import signal
 import subprocess
 import threading
@@ -15,6 +16,7 @@ ROLES = ("api", "api", "fanout", "fanout", "dispatcher", "dispatcher", "dispatch
 IDLE_MS = 1000  # kept connections to receivers
 SETTINGS = {**QUICK, "EVENTHUB_LOG_LEVEL": "info", "EVENTHUB_WEBHOOK_IDLE_MS": str(IDLE_MS),
             "DB_MAX_CONNECTIONS": "20", "EVENTHUB_CLEANUP_PARTITION_ROWS": "1500"}
+STARTED, NO_DATABASE = b"eventhubd started", b"cannot use PostgreSQL"  # what the log says
 assert TTL * 1000 <= IDLE_MS
 
 
@@ -27,6 +29,7 @@ class Node:
         self.wanted = False      # it should be running
         self.ends = "crash"      # how its end will have come about, as far as the nemesis knows
         self.life = 0
+        self._logged = 0         # bytes of log before this life
         self.lock = threading.RLock()
 
     def start(self, ready=False):
@@ -35,6 +38,7 @@ class Node:
                 return
             self.ends, self.wanted = "crash", True
             self.life += 1
+            self._logged = len(self._log())
             self.hub.start(ready=ready)
             self._journal.write(kind="start", name=self.name, role=self.role, life=self.life,
                                 pid=self.hub.pid)
@@ -45,9 +49,18 @@ class Node:
             if not self.wanted or self.hub.process.poll() is None:
                 return False
             self.wanted = False
+            log = self._log()[self._logged:]
             self._journal.write(kind="end", name=self.name, role=self.role, life=self.life,
-                                code=self.hub.process.returncode, by=self.ends)
+                                code=self.hub.process.returncode, by=self.ends,
+                                started=STARTED in log, no_database=NO_DATABASE in log)
             return self.ends == "crash"
+
+    def _log(self):
+        path = os.path.join(self.hub.directory, "hub.out")
+        if not os.path.exists(path):
+            return b""
+        with open(path, "rb") as file:
+            return file.read()
 
     def kill(self):
         with self.lock:

@@ -1,6 +1,6 @@
 """The checker against histories that look like faults of the hub and are none."""
 from checker import judge
-from forged import EVENTS, at, deliver, fault, good, only, row, violated
+from forged import EVENTS, at, deliver, end, fault, good, only, row, violated
 
 
 def test_a_repetition_that_a_fault_explains_is_counted_and_allowed():
@@ -81,3 +81,38 @@ def test_one_stale_request_of_a_frozen_process_is_allowed_and_no_second_one():
     assert verdict.code == 0 and verdict.counts["stale"] == 1
     deliver(records, 4, 1, 13.3, 13.31)
     assert violated(records) == {"I5"}
+
+
+def test_a_process_may_give_up_at_its_start_while_a_fault_keeps_the_database_away():
+    for by in ("crash", "term"):
+        records = good()
+        end(records, 1, by, started=False, no_database=True)
+        assert violated(records) == {"P1"}, "nothing was disturbed"
+        fault(records, "link-silent", 14, 19)
+        assert violated(records) == set()
+        end(records, 1, by, started=True, no_database=True)
+        assert violated(records) == {"P1"}, "one that had started goes on"
+    records = good()
+    fault(records, "link-silent", 14, 19)
+    end(records, 1, "crash", started=False)
+    assert violated(records) == {"P1"}, "for another reason"
+
+
+def test_who_is_told_to_end_before_it_has_started_need_not_drain():
+    records = good()
+    end(records, -15, "term", started=False)
+    assert violated(records) == set()
+    end(records, -15, "term")
+    assert violated(records) == {"P1"}
+
+
+def test_a_retry_may_be_early_by_what_clocks_disagree():
+    for early, found in ((0.015, set()), (0.03, {"I9"})):
+        records = good()
+        only(records, "database", table="attempts", seq=3, sid=3).update(
+            outcome="retry", status=503)
+        first = only(records, "sink", phase="start", number=3, path="/3")
+        only(records, "sink", phase="end", n=first["n"])["status"] = 503
+        deliver(records, 3, 3, 11.53 + 0.2 - early, 11.53 + 0.21, attempt=2)
+        row(records, 3, 3, 2, "delivered", 200)
+        assert violated(records) == found

@@ -3,7 +3,7 @@ other. What the contract allows is in test_chaos_allowed.py."""
 import pytest
 
 from checker import INVARIANTS, judge
-from forged import (EVENTS, at, deliver, drop, event_id, fault, good, letter, only,
+from forged import (EVENTS, at, deliver, drop, end, event_id, fault, good, letter, only,
                     row, sample, unsend, violated)
 
 
@@ -259,13 +259,11 @@ def idle_in_transaction(records):
 
 
 def a_process_died(records):
-    records["processes"].append({"kind": "end", "t": at(20), "name": "hub", "role": "api",
-                                 "life": 1, "code": -6, "by": "crash"})
+    end(records, -6, "crash")
 
 
 def a_drain_failed(records):
-    records["processes"].append({"kind": "end", "t": at(20), "name": "hub", "role": "api",
-                                 "life": 1, "code": 99, "by": "term"})
+    end(records, 99, "term")
 
 
 LIES = [

@@ -2,8 +2,8 @@
 from checker.history import BURIED, FINAL, SECOND
 
 RETRYABLE = range(500, 600)
-EARLY = 5_000_000  # ns by which clocks of one machine may disagree about a wait
-SLACK = SECOND     # how late a retry may be on a machine that keeps nobody waiting
+EARLY = 20_000_000  # ns by which a process may be wrong about PostgreSQL's clock, by which it waits
+SLACK = SECOND      # how late a retry may be on a machine that keeps nobody waiting
 
 
 def named(ref):

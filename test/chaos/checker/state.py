@@ -1,10 +1,12 @@
 """The state at the end, and on the way: I10, L1, L2, R1, and how processes ended."""
 import collections
 import math
+import signal
 
 from checker.history import SECOND, TAIL
 
 FDS = 5                # descriptors more or less at the end than at the beginning
+GIVING_UP = 10         # s: how long a start waits for PostgreSQL, with room for a busy machine
 RSS_MIB = {True: 1200, False: 300}  # with sanitizers, without
 FLOOR = 0.1            # s: differences of p99 below are no isolation's fault
 ENOUGH = 50            # deliveries for a percentile
@@ -170,9 +172,20 @@ def r1(history):
 
 def p1(history):
     """Processes end only when somebody ends them, with 0 when they are asked to, and without a
-    report of a sanitizer."""
+    report of a sanitizer. One that has not started yet has nothing to drain, and gives up (code 1)
+    when a fault keeps PostgreSQL away from it for too long."""
     for record in history.of_kind("end"):
-        if record["by"] == "crash" or record["by"] == "term" and record["code"] != 0:
+        bad = record["by"] == "crash" or record["by"] == "term" and record["code"] != 0
+        if bad and not _before_its_start(history, record):
             yield f"{record['name']} ended with {record['code']} ({record['by']})"
     for record in history.of_kind("sanitizer"):
         yield f"{record['name']}: {record['report'][:600]}"
+
+
+def _before_its_start(history, record):
+    if record["started"]:
+        return False
+    if record["code"] == 1:
+        return record["no_database"] and history.disturbed_between(
+            record["t"] - GIVING_UP * SECOND, record["t"])
+    return record["code"] == -signal.SIGTERM and record["by"] == "term"
