@@ -69,7 +69,7 @@ def test_insecure_says_so(hub):
     one = hub(env=EVERY_ADDRESS, flags=["--insecure"])
     assert post(one)[0] == 202
     assert post(one, "-H", "Host: events.example.com")[0] == 202
-    assert "everybody may publish and manage" in one.log_text()
+    wait_until(lambda: "everybody may publish and manage" in one.log_text(), 10)
 
 
 def test_a_process_without_the_api_needs_no_key(hub):
@@ -81,7 +81,7 @@ def test_a_process_without_the_api_needs_no_key(hub):
 
 def test_on_loopback_the_hub_is_open_and_says_so(hub):
     one = hub()
-    assert "every program on this machine may publish and manage" in one.log_text()
+    wait_until(lambda: "every program on this machine may publish and manage" in one.log_text(), 10)
     assert post(one)[0] == 202
     status, _, body = post(one, "-H", "Host: rebind.example")
     assert status == 403 and "answers only to localhost" in body
