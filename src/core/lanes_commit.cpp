@@ -40,6 +40,7 @@ void Lanes::Impl::attempt_committed(const RecordAttempt& op) {
   EVENTHUB_FAULT_POINT_IF(is_dead_letter(op.outcome), "dlq.after_commit");
   --shards.at(op.lane.shard).recording;
   --lane.busy;
+  lane.lingers = false;
   if (is_final(op.outcome)) {
     if (op.parked) --lane.share->parked;
     if (op.outcome == Outcome::delivered || op.outcome == Outcome::cancelled) {

@@ -18,11 +18,18 @@ bool holds_subscriber(WaitReason why) {
   return why == WaitReason::in_flight_cap || why == WaitReason::rate || why == WaitReason::circuit;
 }
 
+// The message of `result` is all that the lane has.
+bool last(const Lane& lane) {
+  return lane.messages.size == 1 && lane.redeliveries.size == 0 &&
+         lane.source == Lane::Source::memory;
+}
+
 // Nothing here waits for its commit, and a crash before it only sends again what may be sent again.
-bool may_linger(const RecordAttempt& result, const SubscriberState& subscriber) {
-  if (result.outcome != Outcome::delivered || result.lane.khash) return false;
-  if (result.parked || result.redelivery || !subscriber.row) return false;
-  return subscriber.row->guarantee == Guarantee::at_least_once;
+bool may_linger(const RecordAttempt& result, const Lane& lane) {
+  const SubscriberPtr& subscriber = lane.share->subscriber->row;
+  if (result.outcome != Outcome::delivered || result.parked || result.redelivery) return false;
+  if (!subscriber || subscriber->guarantee != Guarantee::at_least_once) return false;
+  return !lane.keyed() || last(lane);
 }
 
 }  // namespace
@@ -123,7 +130,10 @@ void Lanes::Impl::consider(Lane& lane) {
   if (lane.ready) return;
   SubscriberState& state = *lane.share->subscriber;
   if (!state.row) cancel_waiting(lane);
-  if (lane.keyed() && lane.busy) return;
+  if (lane.keyed() && lane.busy) {
+    if (lane.lingers) patient = 0;  // now somebody waits for it
+    return;
+  }
   Record* record = candidate(lane);
   while (record && !lane.keyed() && ghost(lane, record->ref)) {  // back when its ghost is gone
     (record->redelivery ? lane.redeliveries : lane.messages).remove(*record);
@@ -324,7 +334,9 @@ void Lanes::ended(const Start& start, Ended ended) {
   op.redelivery = record->redelivery;
   const bool blocks = state.row && state.row->on_dead == OnDead::block && start.lane.khash;
   if (blocks && is_dead_letter(ended.outcome)) s.blocked[start.lane].insert(start.ref);
-  if (may_linger(op, state) && s.patient++ == 0) s.patient_since = s.clock.mono();
+  Lane& lane = *record->lane;
+  lane.lingers = may_linger(op, lane);
+  if (lane.lingers && s.patient++ == 0) s.patient_since = s.clock.mono();
   s.ops.emplace_back(std::move(op));
 }
 

@@ -63,6 +63,7 @@ struct Lane {
   RecordList messages;
   RecordList redeliveries;
   std::size_t busy = 0;  // in the air or being recorded
+  bool lingers = false;  // the latest result; of a keyed lane: while nothing follows it
   Source source = Source::memory;
   bool ready = false;            // in its subscriber's queue
   std::size_t asked = 0;         // rows of `parked` on their way here; 0 = no load

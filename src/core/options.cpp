@@ -226,9 +226,9 @@ void add_dispatcher_limits(std::vector<Option>& table) {
   table.push_back({"dispatcher.result_rows_max", "", in<S, &T::result_rows_max>, 1, 10'000,
                    "Most results that share one commit."});
   table.push_back({"dispatcher.result_linger_ms", "", in<S, &T::result_linger>, 0, 1'000,
-                   "The success of an unordered at-least-once message may wait so many "
-                   "milliseconds for others to share its commit; after a crash within them it is "
-                   "delivered again. 0: never waits."});
+                   "The success of an at-least-once message may wait so many milliseconds for "
+                   "others to share its commit, while no message of its key waits for it; after a "
+                   "crash within them it is delivered again. 0: never waits."});
   table.push_back(
       {"dispatcher.park_after_ms", "", in<S, &T::park_after>, 10, 24 * kHour,
        "A message that has waited so many milliseconds for a reason moves from memory to "

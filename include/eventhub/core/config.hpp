@@ -82,7 +82,7 @@ struct DispatcherConfig {
   int queue_rows_max = 200'000;                    // open messages in memory
   std::int64_t payload_cache_bytes_max = 32 << 20;
   int result_rows_max = 512;  // results per commit
-  Millis result_linger{20};   // of unordered successes: for others to share their commit
+  Millis result_linger{20};   // of successes that nothing waits for: to share a commit
   Millis heartbeat{1'000};
   Millis send_lease{3'000};  // X: no attempt starts later than this after the last heartbeat
   Millis idle_session_timeout{10'000};  // the server drops a frozen owner; must be > send_lease

@@ -129,8 +129,8 @@ class Lanes {
   std::vector<LaneOp> take_ops(std::size_t rows);
   bool has_ops() const;
   // When what is queued should be taken. At once, but for results that nothing here waits for
-  // (delivered, unordered, not parked, at least once): they may linger, so that several share a
-  // commit. Mono::max() when nothing is queued.
+  // (delivered, at least once, nothing behind it in its key, not parked): they may linger, so that
+  // several share a commit. Mono::max() when nothing is queued.
   Mono write_due() const;
   void committed(const LaneOp& op, const LaneAnswer& answer);
 

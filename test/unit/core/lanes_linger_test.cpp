@@ -30,8 +30,7 @@ struct World {
 
   // One message, sent and answered; everything queued before its result is written.
   void send(std::int32_t sid, std::optional<std::int64_t> khash, Outcome outcome) {
-    ++seq;
-    lanes->feed({FedMessage{{{seq, sid}, 0, khash}, 0, false, {}}}, {0}, seq);
+    feed(sid, khash);
     std::optional<Start> start = lanes->next();
     if (!start) {  // at most once: `started` first
       CHECK(lanes->write_due() == Mono{});
@@ -43,6 +42,11 @@ struct World {
     ended.outcome = outcome;
     ended.wait = Millis{1'000};
     lanes->ended(*start, ended);
+  }
+
+  void feed(std::int32_t sid, std::optional<std::int64_t> khash) {
+    ++seq;
+    lanes->feed({FedMessage{{{seq, sid}, 0, khash}, 0, false, {}}}, {0}, seq);
   }
 
   void write() {
@@ -74,6 +78,32 @@ TEST_CASE("a delivered unordered message may wait for others to share its commit
   CHECK(world.lanes->write_due() == Mono{});
 }
 
+TEST_CASE("so may an ordered one, until the next message of its key comes") {
+  World world;
+  world.send(1, 5, Outcome::delivered);
+  const Mono due = world.clock.mono() + Millis{20};
+  CHECK(world.lanes->write_due() == due);
+  world.send(1, 6, Outcome::delivered);
+  CHECK(world.lanes->write_due() == due);  // of another key
+  world.feed(1, 5);
+  CHECK(world.lanes->write_due() == Mono{});
+  CHECK_FALSE(world.lanes->next());  // the follower only after the commit
+  world.write();
+  CHECK(world.lanes->next());
+}
+
+TEST_CASE("a result is written at once when its key has a follower already") {
+  World world;
+  world.feed(1, 5);
+  const std::optional<Start> first = world.lanes->next();
+  REQUIRE(first);
+  world.feed(1, 5);
+  Ended ended;
+  ended.outcome = Outcome::delivered;
+  world.lanes->ended(*first, ended);
+  CHECK(world.lanes->write_due() == Mono{});
+}
+
 TEST_CASE("nothing lingers that somebody waits for, or that a crash would make worse") {
   World world;
   const auto at_once = [&](std::int32_t sid, std::optional<std::int64_t> khash, Outcome outcome) {
@@ -81,12 +111,11 @@ TEST_CASE("nothing lingers that somebody waits for, or that a crash would make w
     CHECK(world.lanes->write_due() == Mono{});
     world.write();
   };
-  at_once(1, 5, Outcome::delivered);   // its followers
   at_once(2, {}, Outcome::delivered);  // at most once: it would end as unknown
   at_once(1, {}, Outcome::dead);
   at_once(1, {}, Outcome::retry);
   world.send(1, {}, Outcome::delivered);
-  at_once(1, 6, Outcome::delivered);  // takes the one that waits along
+  at_once(1, 6, Outcome::dead);  // takes the one that waits along
   for (int i = 0; i < 300; ++i) world.send(1, {}, Outcome::delivered);
   CHECK(world.lanes->write_due() == Mono{});  // enough for a commit
 }
