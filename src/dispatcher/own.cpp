@@ -37,6 +37,7 @@ void Worker::forget_session() {
   ownership_.disconnect();
   lanes_.reset();
   payloads_.clear();
+  context_.fresh_messages.clear();
   cohorts_.clear();
   releasing_.clear();
   stuck_ = false;

@@ -56,10 +56,14 @@ void Fanout::stop() {
 
 Task<void> Fanout::serve() {
   context_.local_horizon = 0;
+  context_.fresh_messages.clear();
+  context_.fresh_headers.clear();
+  context_.fans_out = false;
   heartbeat_at_ = Mono{};
   std::unique_ptr<store::Sequencer> session = co_await store::Sequencer::connect(context_);
-  const bool owner = co_await stand_by(*session);
-  if (owner) co_await own(*session);
+  context_.fans_out = co_await stand_by(*session);
+  if (context_.fans_out) co_await own(*session);
+  context_.fans_out = false;
   co_await session->release();
   context_.wakeups.set_remote(store::Signal::events, true);
   context_.wakeups.notify(store::Signal::events);  // whoever stands by

@@ -4,6 +4,7 @@
 #include "eventhub/core/fault.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace eventhub::store {
 namespace {
@@ -123,8 +124,30 @@ Task<std::optional<Partition>> MessageFeed::begin(FeedWindow& window, std::int64
   co_return context_.partitions.cached(after + 1);
 }
 
+// The subscribers that they were matched with are those of this process.
+std::optional<FeedWindow> MessageFeed::take_fresh(std::int64_t after, int events,
+                                                  const std::vector<std::int16_t>& shards) {
+  const std::optional<FreshMessages::Window> fresh = context_.fresh_messages.take(after, events);
+  if (!fresh) return std::nullopt;
+  std::array<bool, kShards> wanted{};
+  for (const std::int16_t shard : shards) wanted[static_cast<std::size_t>(shard)] = true;
+  FeedWindow window;
+  window.end = fresh->end;
+  window.more = fresh->more;
+  window.subscribers_version = context_.subscribers.current()->version;
+  window.messages.reserve(fresh->messages.size());
+  for (const Message& message : fresh->messages) {
+    if (!wanted[static_cast<std::size_t>(message.shard)]) continue;
+    window.messages.push_back({.message = message});
+  }
+  horizon_ = std::max(horizon_, window.end);
+  return window;
+}
+
 Task<FeedWindow> MessageFeed::read(std::int64_t after, int events,
                                    const std::vector<std::int16_t>& shards) {
+  std::optional<FeedWindow> fresh = take_fresh(after, events, shards);
+  if (fresh) co_return std::move(*fresh);
   FeedWindow window;
   // What this process fanned out itself needs no question; the version comes with the rows.
   horizon_ = std::max(horizon_, context_.local_horizon);

@@ -84,12 +84,17 @@ Task<Ingest::Impl::Fate> Ingest::Impl::write(std::span<WaitingPtr> rows) {
   Fate fate = Fate::done;
   std::int64_t last_seq = 0;
   try {
-    auto calls = insert_calls(rows, context.database.lock_space());
+    const bool hands_over = context.config.has_role("dispatcher") || context.fans_out;
+    const std::uint64_t generation = context.fresh_events.generation();
+    auto calls = insert_calls(rows, context.database.lock_space(), hands_over);
     EVENTHUB_FAULT_POINT("api.before_insert");
     EVENTHUB_MUTATE("ack_before_commit", co_await queue.answer_early(rows));
     EVENTHUB_FAULT_BEFORE_COMMIT("api.after_insert_before_commit");
     const auto results = co_await connection->run_all(std::move(calls));
-    last_seq = read_inserted(rows, results.back());
+    Written written;
+    last_seq = read_inserted(rows, results.back(), written);
+    if (context.fans_out) tell_fanout(written);
+    if (generation == context.fresh_events.generation()) hand_over(std::move(written.events));
   } catch (const pg::Error& error) {
     fate = fate_of(error, rows.size());
   }
@@ -138,6 +143,30 @@ Task<bool> Ingest::Impl::make_room(std::size_t rows) {
     if (!connection->healthy()) connection.reset();
   }
   co_return false;
+}
+
+// The fan-out of this process; as much as it reads at once.
+void Ingest::Impl::tell_fanout(const Written& written) {
+  FreshHeaders::Batch batch;
+  batch.subscribers_version = written.subscribers_version;
+  batch.events.reserve(written.events.size());
+  for (const Event& event : written.events) {
+    batch.events.push_back({.event_seq = event.event_seq,
+                            .event_type = event.event_type,
+                            .organization_id = event.organization_id,
+                            .user_id = event.user_id});
+  }
+  const auto rows = static_cast<std::size_t>(context.config.fanout.batch_rows_max);
+  context.fresh_headers.add(std::move(batch), rows);
+}
+
+// To the dispatcher of this process; a part of what that may keep.
+void Ingest::Impl::hand_over(std::vector<Event> written) {
+  if (!context.config.has_role("dispatcher")) return;
+  const std::int64_t bytes = context.config.dispatcher.payload_cache_bytes_max / 4;
+  for (Event& event : written) {
+    context.fresh_events.add(std::move(event), static_cast<std::size_t>(bytes));
+  }
 }
 
 void Ingest::Impl::committed(std::size_t rows, std::int64_t last_seq) {

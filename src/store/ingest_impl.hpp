@@ -4,6 +4,7 @@
 #include <span>
 
 #include "ingest_queue.hpp"
+#include "ingest_sql.hpp"
 
 namespace eventhub::store {
 
@@ -48,6 +49,8 @@ struct Ingest::Impl {
   Task<bool> make_room(std::size_t rows);
   void settle(std::span<WaitingPtr> rows, std::optional<AcceptError> error);
   void put_back(std::span<WaitingPtr> rows);
+  void tell_fanout(const Written& written);
+  void hand_over(std::vector<Event> written);
   void committed(std::size_t rows, std::int64_t last_seq);
 };
 

@@ -1,6 +1,7 @@
 // The statements of Ingest, their parameters and their answers. Called by ingest_commit.cpp.
 #include "ingest_sql.hpp"
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "eventhub/core/fault.hpp"
@@ -15,19 +16,29 @@ namespace {
 
 const pg::Statement kLockOrder{"ingest_lock", "SELECT pg_advisory_xact_lock($1, $2)"};
 
-// All INSERTs answer alike: a row for each key that was there before, then one with the last
-// event_seq.
-const pg::Statement kInsert{"ingest_insert", R"(
+// All INSERTs answer alike: a row for each key that was there before (k, fingerprint, event_id),
+// then one for each event, or one for all, without a key and with the (last) event_seq.
+constexpr std::string_view kOld =
+    "SELECT k, fingerprint, event_id, NULL::bigint, NULL::timestamptz, NULL::bigint FROM old "
+    "UNION ALL ";
+constexpr std::string_view kEach =
+    "SELECT NULL::uuid, NULL::uuid, id, event_seq, created_at, "
+    "(SELECT version FROM subscribers_version) FROM written";
+constexpr std::string_view kLast =
+    "SELECT NULL::uuid, NULL::uuid, NULL::uuid, max(event_seq), NULL::timestamptz, NULL::bigint "
+    "FROM written";
+
+constexpr std::string_view kInsert = R"(
 WITH written AS (
   INSERT INTO events (id, event_type, version, organization_id, user_id, traceparent, payload)
   SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
                        $7::text[])
-  RETURNING event_seq)
-SELECT NULL::uuid, NULL::uuid, NULL::uuid, max(event_seq) FROM written)"};
+  RETURNING id, event_seq, created_at)
+)";
 
 // Nobody else writes keys while we hold the lock, so who finds no row has won. NOT IN is a hashed
 // subplan whatever the planner believes; old.k is never NULL.
-const pg::Statement kInsertKeyed{"ingest_insert_keyed", R"(
+constexpr std::string_view kInsertKeyed = R"(
 WITH old AS MATERIALIZED (
   SELECT k, fingerprint, event_id FROM idempotency_keys WHERE k = ANY($8::uuid[])
 ), remembered AS (
@@ -42,12 +53,11 @@ WITH old AS MATERIALIZED (
               $7::text[], $8::uuid[])
     AS n(id, event_type, version, organization_id, user_id, traceparent, payload, k)
   WHERE n.k IS NULL OR n.k NOT IN (SELECT old.k FROM old)
-  RETURNING event_seq)
-SELECT k, fingerprint, event_id, NULL::bigint FROM old
-UNION ALL SELECT NULL, NULL, NULL, max(event_seq) FROM written)"};
+  RETURNING id, event_seq, created_at)
+)";
 
 // As above for a batch with a time in it: what is to go out later goes to `outbox`.
-const pg::Statement kInsertTimed{"ingest_insert_timed", R"(
+constexpr std::string_view kInsertTimed = R"(
 WITH old AS MATERIALIZED (
   SELECT k, fingerprint, event_id FROM idempotency_keys WHERE k = ANY($8::uuid[])
 ), given AS MATERIALIZED (
@@ -73,9 +83,8 @@ WITH old AS MATERIALIZED (
                       expires_at)
   SELECT id, event_type, version, organization_id, user_id, traceparent, payload, expires_at
   FROM given WHERE NOT later ORDER BY place
-  RETURNING event_seq)
-SELECT k, fingerprint, event_id, NULL::bigint FROM old
-UNION ALL SELECT NULL, NULL, NULL, max(event_seq) FROM written)"};
+  RETURNING id, event_seq, created_at)
+)";
 
 template <class T, class Get>
 std::vector<T> column(std::span<const WaitingPtr> rows, Get get) {
@@ -102,9 +111,36 @@ InsertKind insert_kind(std::span<const WaitingPtr> rows) {
   return kind;
 }
 
-const pg::Statement& insert_of(InsertKind kind) {
-  if (kind == InsertKind::timed) return kInsertTimed;
-  return kind == InsertKind::keyed ? kInsertKeyed : kInsert;
+pg::Statement insert_of(std::string name, std::string_view insert, bool old, bool each) {
+  std::string text(insert);
+  if (old) text += kOld;
+  text += each ? kEach : kLast;
+  return {std::move(name), std::move(text)};
+}
+
+const pg::Statement kPlain[] = {insert_of("ingest_insert", kInsert, false, false),
+                                insert_of("ingest_insert_each", kInsert, false, true)};
+const pg::Statement kKeyed[] = {insert_of("ingest_insert_keyed", kInsertKeyed, true, false),
+                                insert_of("ingest_insert_keyed_each", kInsertKeyed, true, true)};
+const pg::Statement kTimed = insert_of("ingest_insert_timed", kInsertTimed, true, false);
+
+const pg::Statement& insert_of(InsertKind kind, bool each) {
+  if (kind == InsertKind::timed) return kTimed;
+  return kind == InsertKind::keyed ? kKeyed[each] : kPlain[each];
+}
+
+Event event_of(Waiting& row, std::int64_t seq, Time created_at) {
+  Event event;
+  event.event_seq = seq;
+  event.id = row.id;
+  event.created_at = created_at;
+  event.event_type = std::move(row.event.event_type);
+  event.version = std::move(row.event.version);
+  event.organization_id = std::move(row.event.organization_id);
+  event.user_id = std::move(row.event.user_id);
+  event.traceparent = std::move(row.event.traceparent);
+  event.payload = std::move(row.event.payload);
+  return event;
 }
 
 pg::Params insert_params(std::span<const WaitingPtr> rows, InsertKind kind) {
@@ -137,35 +173,45 @@ pg::Params insert_params(std::span<const WaitingPtr> rows, InsertKind kind) {
 
 }  // namespace
 
-std::vector<pg::Call> insert_calls(std::span<const WaitingPtr> rows, std::int32_t lock_space) {
+std::vector<pg::Call> insert_calls(std::span<const WaitingPtr> rows, std::int32_t lock_space,
+                                   bool each) {
   const InsertKind kind = insert_kind(rows);
   pg::Params lock;
   lock.i32(lock_space).i32(static_cast<std::int32_t>(Lock::ordering));
   std::vector<pg::Call> calls;
   calls.reserve(2);
   if (!EVENTHUB_MUTANT("id_cursor")) calls.push_back({&kLockOrder, std::move(lock)});
-  calls.push_back({&insert_of(kind), insert_params(rows, kind)});
+  calls.push_back({&insert_of(kind, each), insert_params(rows, kind)});
   return calls;
 }
 
-std::int64_t read_inserted(std::span<const WaitingPtr> rows, const pg::Result& result) {
+std::int64_t read_inserted(std::span<const WaitingPtr> rows, const pg::Result& result,
+                           Written& written) {
   std::unordered_map<Uuid, StoredKey, UuidHash> old;
+  std::unordered_map<Uuid, std::pair<std::int64_t, Time>, UuidHash> places;
   std::int64_t last = 0;
   for (int row = 0; row < result.rows(); ++row) {
-    if (result.is_null(row, 0)) {
-      last = result.optional_i64(row, 3).value_or(0);
-    } else {
+    if (!result.is_null(row, 0)) {
       old.emplace(result.uuid(row, 0), StoredKey{result.uuid(row, 1), result.uuid(row, 2)});
+      continue;
     }
+    const std::int64_t seq = result.optional_i64(row, 3).value_or(0);
+    last = std::max(last, seq);
+    if (result.is_null(row, 2)) continue;
+    written.subscribers_version = result.i64(row, 5);
+    places[result.uuid(row, 2)] = {seq, result.timestamp(row, 4)};
   }
   for (const auto& row : rows) {
     const auto found = row->key ? old.find(row->key->key) : old.end();
-    if (found == old.end()) {
-      row->result = Accepted{row->id, false};
-    } else {
+    if (found != old.end()) {
       row->stored = found->second;
       row->result = judge(*row->key, found->second);
+      continue;
     }
+    row->result = Accepted{row->id, false};
+    const auto place = places.find(row->id);
+    if (place == places.end()) continue;
+    written.events.push_back(event_of(*row, place->second.first, place->second.second));
   }
   return last;
 }

@@ -30,26 +30,32 @@ std::int64_t cost(const Event& event) {
 
 // An event that gives back its bytes when its last holder lets go.
 struct Counted : Event {
+  explicit Counted(Event&& event) : Event(std::move(event)) {}
   ~Counted() { *in_use -= bytes; }
   std::shared_ptr<std::int64_t> in_use;
   std::int64_t bytes = 0;
 };
 
+Event event_of(const pg::Result& rows, int row) {
+  Event event;
+  event.event_seq = rows.i64(row, 0);
+  event.id = rows.uuid(row, 1);
+  event.created_at = rows.timestamp(row, 2);
+  event.event_type = rows.text(row, 3);
+  event.version = rows.text(row, 4);
+  event.organization_id = rows.optional_text(row, 5);
+  event.user_id = rows.optional_text(row, 6);
+  event.traceparent = rows.optional_text(row, 7);
+  event.payload = rows.text(row, 8);
+  if (!rows.is_null(row, 9)) event.expires_at = rows.timestamp(row, 9);
+  event.expunged = rows.boolean(row, 10);
+  return event;
+}
+
 }  // namespace
 
-EventPtr Payloads::read_event(const pg::Result& rows, int row) {
-  auto event = std::make_shared<Counted>();
-  event->event_seq = rows.i64(row, 0);
-  event->id = rows.uuid(row, 1);
-  event->created_at = rows.timestamp(row, 2);
-  event->event_type = rows.text(row, 3);
-  event->version = rows.text(row, 4);
-  event->organization_id = rows.optional_text(row, 5);
-  event->user_id = rows.optional_text(row, 6);
-  event->traceparent = rows.optional_text(row, 7);
-  event->payload = rows.text(row, 8);
-  if (!rows.is_null(row, 9)) event->expires_at = rows.timestamp(row, 9);
-  event->expunged = rows.boolean(row, 10);
+EventPtr Payloads::count(Event&& given) {
+  auto event = std::make_shared<Counted>(std::move(given));
   event->in_use = in_use_;
   event->bytes = cost(*event);
   *in_use_ += event->bytes;
@@ -69,9 +75,24 @@ Payloads::Payloads(Context& context) : context_(context), work_(context.executor
 
 EventPtr Payloads::cached(std::int64_t event_seq) {
   const auto found = cache_.find(event_seq);
-  if (found == cache_.end()) return nullptr;
+  if (found == cache_.end()) return take_fresh(event_seq);
   ages_.splice(ages_.begin(), ages_, found->second.age);
   return found->second.event;
+}
+
+// Accepted by this process a moment ago.
+EventPtr Payloads::take_fresh(std::int64_t event_seq) {
+  if (full()) return nullptr;
+  std::optional<Event> fresh = context_.fresh_events.take(event_seq);
+  if (!fresh) return nullptr;
+  EventPtr event = count(std::move(*fresh));
+  keep(event);
+  return event;
+}
+
+// What is in use comes back as deliveries end, each within its time-out.
+bool Payloads::full() const {
+  return *in_use_ - bytes_ >= context_.config.dispatcher.in_flight_bytes_max;
 }
 
 void Payloads::keep(EventPtr event) {
@@ -93,6 +114,7 @@ void Payloads::clear() {
   ages_.clear();
   bytes_ = 0;
   ++generation_;
+  context_.fresh_events.clear();
 }
 
 Task<EventPtr> Payloads::get(std::int64_t event_seq) {
@@ -138,7 +160,7 @@ Task<void> Payloads::fetch(pg::Connection& connection, std::vector<std::int64_t>
       params.i64s(of_one);
       const pg::Result rows = co_await connection.run(select, std::move(params));
       for (int i = 0; i < rows.rows(); ++i) {
-        EventPtr event = read_event(rows, i);
+        EventPtr event = count(event_of(rows, i));
         if (generation == generation_) keep(event);
         answer(event->event_seq, event, false);
       }
@@ -155,7 +177,7 @@ Task<void> Payloads::fetch_dead(pg::Connection& connection, std::vector<std::int
   params.i64s(wanted);
   const pg::Result rows = co_await connection.run(kDeadPayloads, std::move(params));
   for (int i = 0; i < rows.rows(); ++i) {
-    EventPtr event = read_event(rows, i);
+    EventPtr event = count(event_of(rows, i));
     answer(event->event_seq, event, false);
   }
   for (const std::int64_t seq : wanted) answer(seq, nullptr, false);
@@ -209,9 +231,7 @@ Task<void> Payloads::run() {
       co_await work_.wait(Seconds{1});
       continue;
     }
-    // What is in use comes back as deliveries end, each within its time-out.
-    const bool full = *in_use_ - bytes_ >= context_.config.dispatcher.in_flight_bytes_max;
-    if (full && !stopping_) {
+    if (full() && !stopping_) {
       co_await sleep_for(Millis{20});
       continue;
     }

@@ -63,8 +63,16 @@ Task<Sequencer::Refusal> Sequencer::try_insert(std::span<const Message> messages
     log::warn("messages were refused; looking for the row at fault", {{"error", error.what()}});
     co_return Refusal::bad_data;
   }
+  hand_over(messages, through);
   moved(through, save);
   co_return Refusal::none;
+}
+
+// To the dispatcher of this process; half of what it may read at once, at most.
+void Sequencer::hand_over(std::span<const Message> messages, std::int64_t through) {
+  if (!context_.config.has_role("dispatcher")) return;
+  const auto rows = static_cast<std::size_t>(context_.config.dispatcher.queue_rows_max) / 16;
+  context_.fresh_messages.add(cursor_, through, messages, rows);
 }
 
 // Halves in ascending order, cut between events: an event's messages become visible together.

@@ -51,6 +51,7 @@ Task<Sequencer::Feed> Sequencer::read(int limit) {
   Feed feed;
   co_await find_partitions();
   if (!current_) co_return feed;
+  if (take_fresh(feed, limit)) co_return feed;
   pg::Params params;
   params.i64(cursor_).i64(limit);
   const pg::Statement statement = read_statement();
@@ -64,6 +65,17 @@ Task<Sequencer::Feed> Sequencer::read(int limit) {
   feed.subscribers_version = result.i64(0, 4);
   context_.partitions.saw(feed.events.back().event_seq);
   co_return feed;
+}
+
+// What this process has just accepted, within the partitions that are known.
+bool Sequencer::take_fresh(Feed& feed, int limit) {
+  const std::int64_t upper = next_ ? next_->upper : current_->upper;
+  const std::int64_t room = std::min<std::int64_t>(limit, upper - 1 - cursor_);
+  if (room <= 0) return false;
+  FreshHeaders::Batch fresh = context_.fresh_headers.take(cursor_, static_cast<std::size_t>(room));
+  feed.events = std::move(fresh.events);
+  feed.subscribers_version = fresh.subscribers_version;
+  return !feed.events.empty();
 }
 
 // The sizes of payloads are known without reading them, so that what is past the limit is not.

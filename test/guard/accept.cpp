@@ -36,9 +36,10 @@ class Accept final : public Path {
     for (NewEvent& event : events_) push(std::move(event));
     store::Batch batch = queue_.take(kRound, kBytesMax);
     require(batch.size() == kRound && queue_.empty(), "the batch is not whole");
-    const auto calls = store::insert_calls(batch, 1);
+    const auto calls = store::insert_calls(batch, 1, true);
     require(calls.back().params.bytes() > kRound * 300, "the payloads are not in the arrays");
-    store::read_inserted(batch, pg::Result());
+    store::Written written;
+    store::read_inserted(batch, pg::Result(), written);
     queue_.settle(std::move(batch));
     peer_.metrics.batch("ingest", kRound);
     callers_.restart();

@@ -3,6 +3,9 @@
 #include <string_view>
 
 #include "eventhub/core/config.hpp"
+#include "eventhub/core/fresh_events.hpp"
+#include "eventhub/core/fresh_headers.hpp"
+#include "eventhub/core/fresh_messages.hpp"
 #include "eventhub/core/ids.hpp"
 #include "eventhub/core/metrics.hpp"
 #include "eventhub/store/database.hpp"
@@ -25,6 +28,12 @@ struct Context {
   Uuid node;  // this process, new at each start
   // Messages up to this event_seq were committed by this process, if it fans out.
   std::int64_t local_horizon = 0;
+  // What it accepted and fanned out last, for the roles beside: while it fans out, if it
+  // dispatches.
+  bool fans_out = false;
+  FreshHeaders fresh_headers{};
+  FreshEvents fresh_events{};
+  FreshMessages fresh_messages{};
   // Why there is no room for events (store::DiskGuard); empty: there is.
   std::string disk_full{};
 };

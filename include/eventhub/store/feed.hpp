@@ -30,12 +30,15 @@ class MessageFeed {
   Task<std::int64_t> horizon(std::int64_t after);
   // Rows of (after, min(horizon, after + events, end of the partition)] for `shards`; empty window
   // with end == after when there is nothing new. Learns the next horizon in the same round trip.
+  // What the fan-out of this process has just committed comes from memory.
   Task<FeedWindow> read(std::int64_t after, int events, const std::vector<std::int16_t>& shards);
   // The same for a shard just taken: without final and parked messages, with attempts; one
   // snapshot.
   Task<FeedWindow> rebuild(std::int64_t after, int events, const std::vector<std::int16_t>& shards);
 
  private:
+  std::optional<FeedWindow> take_fresh(std::int64_t after, int events,
+                                       const std::vector<std::int16_t>& shards);
   Task<std::int64_t> end_of_window(std::int64_t after, int events);
   // The window's end, and the partition to read it from; none when there is nothing to read.
   Task<std::optional<Partition>> begin(FeedWindow& window, std::int64_t after, int events);

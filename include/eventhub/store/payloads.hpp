@@ -9,8 +9,9 @@
 
 namespace eventhub::store {
 
-// Events by event_seq for sending: a cache bounded in bytes, filled in batches (all that are asked
-// for while a read is under way are read with the next). Falls back to the dead letter's copy when
+// Events by event_seq for sending: a cache bounded in bytes, filled from what this process has just
+// accepted, or in batches (all that are asked for while a read is under way are read with the
+// next). Falls back to the dead letter's copy when
 // the partition is gone. Nothing more is read while in_flight_bytes_max are in use; a read is cut
 // so that it brings about payload_cache_bytes_max, judged by the largest payload lately seen.
 class Payloads {
@@ -35,7 +36,9 @@ class Payloads {
   };
   Task<void> fetch(pg::Connection& connection, std::vector<std::int64_t> wanted);
   Task<void> fetch_dead(pg::Connection& connection, std::vector<std::int64_t> wanted);
-  EventPtr read_event(const pg::Result& rows, int row);
+  EventPtr count(Event&& event);
+  EventPtr take_fresh(std::int64_t event_seq);
+  bool full() const;
   std::vector<std::int64_t> next_batch();
   Task<bool> read_batch(pg::ConnectionPtr& connection, std::vector<std::int64_t> batch);
   void keep(EventPtr event);

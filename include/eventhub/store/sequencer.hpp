@@ -31,7 +31,8 @@ class Sequencer {
     std::vector<EventHeader> events;       // ascending, contiguous with the cursor
     std::int64_t subscribers_version = 0;  // of the same snapshot; only when there are events
   };
-  // The next events after the cursor, of its partition and the one after it.
+  // The next events after the cursor, of its partition and the one after it; from memory what this
+  // process has just accepted.
   Task<Feed> read(int limit);
 
   // Fills in payload and version of `events`, which read() has given, ascending: of as many as have
@@ -55,8 +56,10 @@ class Sequencer {
   Task<void> find_partitions();
   pg::Statement read_statement() const;
   pg::Statement bodies_statement() const;
+  bool take_fresh(Feed& feed, int limit);
   Task<void> skip_empty_range();
   Task<Refusal> try_insert(std::span<const Message> messages, std::int64_t through);
+  void hand_over(std::span<const Message> messages, std::int64_t through);
   Task<void> split(std::span<const Message> messages, std::int64_t through);
   Task<void> insert_one_event(std::span<const Message> messages, std::int64_t through);
   Task<void> insert_or_bury(std::span<const Message> messages);
