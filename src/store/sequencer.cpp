@@ -49,6 +49,10 @@ bool writes_node(const Context& context) {
 
 Task<std::unique_ptr<Sequencer>> Sequencer::connect(Context& context) {
   LockSession session = co_await LockSession::open(context, Lock::sequencer);
+  // What the fan-out writes follows from events that are safe: what a crash of PostgreSQL takes
+  // away it makes again, the same. And nothing that rests on it can be safe before it is: one log
+  // holds both, in the order of their commits.
+  co_await session->exec("SET synchronous_commit = off");
   co_return std::unique_ptr<Sequencer>(new Sequencer(context, std::move(session)));
 }
 
