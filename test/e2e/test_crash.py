@@ -2,14 +2,15 @@
 holds, at most once is never twice, and service resumes by itself. A hub as eight processes: two
 API, one fan-out, four dispatchers, one cleanup. How long deliveries stopped is printed.
 """
+import os
 import signal
 import time
 
 import pytest
 
 from chaos import Load, roles
-from hub import wait_until
-from load import PATIENCE, event, wait_balanced
+from hub import Postgres, order_violations, wait_until
+from load import PATIENCE, by_key, event, wait_balanced
 from proxy import Proxy
 
 
@@ -106,6 +107,35 @@ def test_postgres_restarted(load, server, how):
             server.stop(how)
         server.start(wait=60)
     load.verify()
+
+
+def test_messages_that_a_crash_of_postgres_takes_away_are_made_again(hub, sink):
+    """The fan-out does not wait for the disk: what it wrote last follows from committed events."""
+    server = Postgres()
+    try:
+        database = server.create_database()
+        first = hub(roles="api,fanout", on=database)
+        database.subscribe(sink.url("/a"), ordering_enabled=True, ordering_key="organization_id")
+        walwriter = database.value("SELECT pid FROM pg_stat_activity "
+                                   "WHERE backend_type = 'walwriter'")
+        os.kill(walwriter, signal.SIGSTOP)  # who writes such commits down a little later
+        count = "SELECT count(*) FROM messages"
+        for number in range(20):
+            assert first.post(event(number)).status == 202
+            wait_until(lambda n=number: database.value(count) == n + 1, PATIENCE)
+        server.kill()
+        first.kill()
+        server.start(wait=60)
+        assert database.value("SELECT count(*) FROM events") == 20, "a 202 is safe"
+        assert database.value(count) < 20, "nothing was taken away: this tested nothing"
+        hub(on=database)
+        sink.wait(20, "/a", PATIENCE)
+        wait_until(database.drained, PATIENCE)
+        assert sorted(d.number for d in sink.deliveries("/a")) == list(range(20))
+        assert not order_violations(sink.deliveries("/a"), by_key)
+        assert database.value(count) == 20
+    finally:
+        server.close()
 
 
 def test_without_postgres_events_are_refused_soon_and_taken_again(hub, database, sink, server):
