@@ -43,7 +43,7 @@ std::optional<FreshMessages::Window> FreshMessages::take(std::int64_t after, std
     messages_.erase(messages_.begin(), end);
   }
   after_ = window.end;
-  window.more = !messages_.empty();
+  window.more = window.end < through_;
   return window;
 }
 

@@ -20,7 +20,7 @@ class FreshMessages {
 
   struct Window {
     std::int64_t end = 0;
-    bool more = false;  // there are messages beyond it
+    bool more = false;  // there is something beyond it
     std::vector<Message> messages;
   };
   // Takes everything of (after, end], at most `events` of them; nullopt when that is not here.

@@ -43,6 +43,15 @@ TEST_CASE("fresh messages are taken once, in windows that meet") {
   CHECK(fresh.take(16, 1'000));
 }
 
+TEST_CASE("fresh events without messages are passed without a rest") {
+  FreshMessages fresh;
+  fresh.add(0, 10'000, {}, kMany);
+  const auto window = fresh.take(0, 1'000);
+  REQUIRE(window);
+  CHECK(window->end == 1'000);
+  CHECK(window->more);
+}
+
 TEST_CASE("who stands elsewhere than fresh messages begin reads the table") {
   FreshMessages fresh;
   CHECK_FALSE(fresh.take(0, 1'000));
