@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <deque>
 #include <map>
 #include <queue>
@@ -88,6 +89,7 @@ struct SubscriberState {
   int cap = 1;              // this process's part of max_in_flight
   int expired = 0;          // so far, by this owner
   std::size_t records = 0;  // in memory
+  std::size_t counted = 0;  // for counts(): not ended, here or in `parked`
   std::size_t asked = 0;    // of all lanes
   bool listed = false;
   std::deque<Lane*> ready;
@@ -107,9 +109,10 @@ struct Share {
   Lane unordered;
   std::unordered_map<std::int64_t, Lane> keyed;
   std::size_t records = 0;
-  std::int64_t parked = 0;  // rows of `parked`, about
-  bool spilled = false;     // every new message is parked at once
-  bool known = true;        // keys without a lane have nothing parked
+  std::int64_t parked = 0;         // rows of `parked`, about
+  std::size_t counted_parked = 0;  // for counts(): of them, those with a record here
+  bool spilled = false;            // every new message is parked at once
+  bool known = true;               // keys without a lane have nothing parked
   bool scanning = false;
   std::optional<std::int64_t> scan_after;
   std::size_t scan_found = 0;
@@ -207,8 +210,9 @@ struct Lanes::Impl {
   void cancel_between_retries(SubscriberState& state);
 
   // lanes_counts.cpp
-  void count_parked(std::map<std::int32_t, std::int64_t>& pending,
-                    std::map<WaitReason, std::size_t>& waiting) const;
+  using WaitingCounts = std::array<std::size_t, kWaitReasons>;
+  void count_parked(WaitingCounts& waiting);
+  std::size_t count_records(WaitingCounts& waiting);
 
   // lanes_park.cpp: parking
   void park(Record& record, WaitReason why);

@@ -2,6 +2,7 @@
 // what.
 #include "worker.hpp"
 
+#include <algorithm>
 #include <random>
 
 #include "eventhub/core/log.hpp"
@@ -70,12 +71,13 @@ void Worker::stop() {
   work_.set();
 }
 
-// Gauges, once in two seconds: a walk over the records in memory.
+// Gauges, once in two seconds: a walk over the records in memory, with many of them less often, for
+// it holds everything else up.
 void Worker::observe() {
   const Mono now = context_.clock.mono();
   if (now < observe_due_) return;
-  observe_due_ = now + Seconds{2};
   const LanesCounts counts = lanes_.counts();
+  observe_due_ = now + std::max<Mono::duration>(Seconds{2}, 200 * (context_.clock.mono() - now));
   Metrics& metrics = context_.metrics;
   metrics.in_flight(static_cast<double>(counts.in_flight));
   metrics.blocked_keys(static_cast<double>(counts.blocked_keys));

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -44,6 +45,7 @@ enum class WaitReason : std::int16_t {
   memory = 9,
   scheduled = 10,
 };
+inline constexpr std::size_t kWaitReasons = 11;
 std::string_view to_string(WaitReason reason);
 
 // A row of `messages`: immutable, written by the fan-out.
