@@ -181,6 +181,9 @@ void add_ingest_and_fanout(std::vector<Option>& table) {
   table.push_back({"ingest.queue_bytes_max", "", in<S, &T::queue_bytes_max>, kKiB, 1024 * kGiB,
                    "Events that wait for their commit, in bytes; beyond it requests are answered "
                    "503."});
+  table.push_back({"ingest.linger_ms", "", in<S, &T::linger>, 0, 100,
+                   "While a thousand events a second or more come, a commit begins so many "
+                   "milliseconds after the one before, so that more share it. 0: at once."});
   table.push_back({"ingest.request_events_max", "", in<S, &T::request_events_max>, 1, 10'000,
                    "Most events in one POST /events/batch; more are answered 413. They share one "
                    "commit, beyond batch_rows_max and batch_bytes_max if need be."});

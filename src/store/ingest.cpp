@@ -132,6 +132,7 @@ Ingest::Impl::Impl(Context& shared)
     : context(shared),
       config(shared.config.ingest),
       queue(shared.executor, shared.config.ingest.queue_bytes_max),
+      pace(shared.config.ingest.linger),
       work(shared.executor),
       stopped(shared.executor),
       grace(shared.executor) {}
@@ -147,8 +148,14 @@ Task<void> Ingest::Impl::run() {
       co_await idle();
       continue;
     }
+    const Millis wait = stopping ? Millis{0} : pace.wait(context.clock.mono(), queue.size());
+    if (wait > Millis{0}) {
+      co_await sleep_for(wait);
+      continue;
+    }
     Batch batch = queue.take(static_cast<std::size_t>(config.batch_rows_max),
                              static_cast<std::size_t>(config.batch_bytes_max));
+    pace.begun(context.clock.mono(), batch.size());
     co_await commit(std::move(batch));
   }
   connection.reset();

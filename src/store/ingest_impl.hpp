@@ -3,6 +3,7 @@
 #include <memory>
 #include <span>
 
+#include "commit_pace.hpp"
 #include "ingest_queue.hpp"
 #include "ingest_sql.hpp"
 
@@ -31,6 +32,7 @@ struct Ingest::Impl {
   Context& context;
   const IngestConfig& config;
   IngestQueue queue;
+  CommitPace pace;
   pg::ConnectionPtr connection;
   Wakeup work, stopped;
   boost::asio::steady_timer grace;

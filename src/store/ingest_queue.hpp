@@ -63,6 +63,7 @@ class IngestQueue {
   std::uint64_t new_group() { return ++last_group_; }
   bool empty() const { return queue_.empty(); }
   std::size_t bytes() const { return bytes_; }
+  std::size_t size() const { return queue_.size(); }
 
  private:
   // Rows at the front that have to share a commit: one, or a group.

@@ -63,6 +63,7 @@ struct IngestConfig {
   int batch_rows_max = 512;
   std::int64_t batch_bytes_max = 2 << 20;
   std::int64_t queue_bytes_max = 64 << 20;
+  Millis linger{2};                // between the beginnings of two commits, while many events come
   int request_events_max = 1'000;  // of POST /events/batch
   Seconds idempotency_ttl{86'400};
   int json_depth_max = 64;

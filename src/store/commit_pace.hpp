@@ -1,0 +1,28 @@
+#pragma once
+#include <cstddef>
+
+#include "eventhub/core/time.hpp"
+
+namespace eventhub::store {
+
+// When the next group commit should begin. At once, while events are rare: nothing waits for
+// company that does not come. From a thousand a second on, `linger` after the beginning of the one
+// before, so that several events share what a commit and its wake-ups cost; at full load a commit
+// takes longer than that anyway.
+class CommitPace {
+ public:
+  explicit CommitPace(Millis linger) : linger_(linger) {}
+  // How long to wait with `rows` in the queue; whole milliseconds, down to none.
+  Millis wait(Mono now, std::size_t rows) const;
+  // A commit of `rows` begins.
+  void begun(Mono now, std::size_t rows);
+
+ private:
+  Millis linger_;
+  Mono begun_{};
+  Mono counted_since_{};
+  std::size_t counted_ = 0;
+  bool busy_ = false;  // by the last count
+};
+
+}  // namespace eventhub::store
