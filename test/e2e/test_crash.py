@@ -116,9 +116,10 @@ def test_messages_that_a_crash_of_postgres_takes_away_are_made_again(hub, sink):
         database = server.create_database()
         first = hub(roles="api,fanout", on=database)
         database.subscribe(sink.url("/a"), ordering_enabled=True, ordering_key="organization_id")
-        walwriter = database.value("SELECT pid FROM pg_stat_activity "
-                                   "WHERE backend_type = 'walwriter'")
-        os.kill(walwriter, signal.SIGSTOP)  # who writes such commits down a little later
+        with server.connect("postgres") as connection:
+            cursor = connection.cursor()
+            cursor.execute("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'")
+            os.kill(cursor.fetchone()[0], signal.SIGSTOP)  # who writes such commits down later
         count = "SELECT count(*) FROM messages"
         for number in range(20):
             assert first.post(event(number)).status == 202

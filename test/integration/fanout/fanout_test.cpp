@@ -167,7 +167,7 @@ TEST_CASE("an owner killed in mid batch leaves nothing half and nothing out") {
   boost::asio::io_context io;
   TestDatabase db;
   Hub hub(io, db);
-  db.sql(add_subscribers(1300, ">") + add_events(30, "x"));
+  db.sql(add_subscribers(1300, ">") + add_events(120, "x"));
   Running fanout(hub, make_fanout(hub.context));
   const std::string half =
       "SELECT count(*) FROM (SELECT event_seq FROM messages GROUP BY 1 HAVING count(*) <> 1300) h";
@@ -180,7 +180,7 @@ TEST_CASE("an owner killed in mid batch leaves nothing half and nothing out") {
           ++kills;
         }
         REQUIRE(db.query(half) == "0");
-        return fanned_out(db, "39000");
+        return fanned_out(db, "156000");
       },
       Millis{60'000}, Millis{150}));
   CHECK(kills >= 3);
