@@ -116,3 +116,16 @@ def test_a_retry_may_be_early_by_what_clocks_disagree():
         deliver(records, 3, 3, 11.53 + 0.2 - early, 11.53 + 0.21, attempt=2)
         row(records, 3, 3, 2, "delivered", 200)
         assert violated(records) == found
+
+
+def test_messages_that_a_crash_of_postgres_took_away_are_counted_again():
+    records = good()
+    metrics = only(records, "processes", kind="sample", phase="end")["metrics"]
+    metrics["eventhub_messages_fanned_out_total"] += 12
+    assert violated(records) == {"I10"}
+    fault(records, "kill", 30, 31)
+    assert violated(records) == {"I10"}, "another fault takes nothing away"
+    fault(records, "pg-immediate", 30, 31)
+    assert violated(records) == set()
+    metrics["eventhub_events_received_total"] += 1
+    assert violated(records) == {"I10"}, "nor may it double what was accepted"
