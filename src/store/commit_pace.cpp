@@ -7,13 +7,15 @@ namespace eventhub::store {
 namespace {
 
 constexpr Millis kCount{100};
-constexpr std::size_t kBusyPerMilli = 1;  // rows, from which on company comes within a linger
-constexpr std::size_t kEnough = 64;       // rows; more in one commit save little
+constexpr double kBusyPerMilli = 1;  // rows, from which on company comes within a linger
+constexpr double kSlowed = 0.7;      // of the rate without a distance: they wait for us
+constexpr Seconds kRest{5};
+constexpr std::size_t kEnough = 64;  // rows; more in one commit save little
 
 }  // namespace
 
 Millis CommitPace::wait(Mono now, std::size_t rows) const {
-  if (!busy_ || rows >= kEnough) return Millis{0};
+  if (!paced_ || rows >= kEnough) return Millis{0};
   const auto left = std::chrono::floor<Millis>(begun_ + linger_ - now);
   return std::clamp(left, Millis{0}, linger_);
 }
@@ -22,7 +24,11 @@ void CommitPace::begun(Mono now, std::size_t rows) {
   begun_ = now;
   const auto passed = std::chrono::floor<Millis>(now - counted_since_);
   if (passed >= kCount) {
-    busy_ = counted_ >= kBusyPerMilli * static_cast<std::size_t>(passed.count());
+    const double rate = static_cast<double>(counted_) / static_cast<double>(passed.count());
+    if (!paced_) free_rate_ = rate;
+    const bool slowed = paced_ && rate < kSlowed * free_rate_;
+    if (slowed) rest_until_ = now + kRest;
+    paced_ = rate >= kBusyPerMilli && now >= rest_until_;
     counted_since_ = now;
     counted_ = 0;
   }

@@ -8,7 +8,8 @@ namespace eventhub::store {
 // When the next group commit should begin. At once, while events are rare: nothing waits for
 // company that does not come. From a thousand a second on, `linger` after the beginning of the one
 // before, so that several events share what a commit and its wake-ups cost; at full load a commit
-// takes longer than that anyway.
+// takes longer than that anyway. Producers that post when they are answered come less often then:
+// that is seen, and for a while nothing waits.
 class CommitPace {
  public:
   explicit CommitPace(Millis linger) : linger_(linger) {}
@@ -22,7 +23,9 @@ class CommitPace {
   Mono begun_{};
   Mono counted_since_{};
   std::size_t counted_ = 0;
-  bool busy_ = false;  // by the last count
+  bool paced_ = false;    // by the last count
+  double free_rate_ = 0;  // rows per millisecond of the last count without a distance
+  Mono rest_until_{};
 };
 
 }  // namespace eventhub::store

@@ -41,11 +41,26 @@ TEST_CASE("commits go at once again when events have become rare") {
   Mono now = drive(pace, kStart, std::chrono::microseconds{500}, 1);
   now = drive(pace, now, Millis{20}, 1);
   CHECK(pace.wait(now, 1) == Millis{0});
-  now = drive(pace, now, Millis{10}, 50);  // many in few commits
+  now = drive(pace, now + Seconds{5}, Millis{10}, 50);  // many in few commits
   pace.begun(now, 1);
   CHECK(pace.wait(now, 1) == Millis{5});
   pace.begun(now + Seconds{10}, 1);  // after a rest
   CHECK(pace.wait(now + Seconds{10}, 1) == Millis{0});
+}
+
+TEST_CASE("who posts when he is answered is not kept waiting") {
+  CommitPace pace(Millis{5});
+  Mono now = drive(pace, kStart, std::chrono::microseconds{500}, 1);
+  REQUIRE(pace.wait(now, 1) > Millis{0});
+  int waited = 0;  // of 5 s
+  const Mono end = now + Seconds{5};
+  while (now < end) {
+    const Millis wait = pace.wait(now, 1);
+    waited += static_cast<int>(wait.count());
+    now += wait + std::chrono::microseconds{500};
+    pace.begun(now, 1);
+  }
+  CHECK(waited < 200);
 }
 
 TEST_CASE("without a linger no commit waits") {
