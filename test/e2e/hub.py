@@ -117,15 +117,24 @@ class Hub:
             **(env or {})}
         self.command = [BINARY, f"--roles={roles}", *flags]
         self.process = None
+        self._said_before = 0  # length of the log when it was started
 
     def start(self, ready=True, timeout=30):
+        self._said_before = len(self.log_text())
         with open(self._path("out"), "ab") as out, open(self._path("err"), "ab") as err:
             self.process = subprocess.Popen(
                 self.command, cwd=self.directory, env=clean_environment(self.environment),
                 stdin=subprocess.DEVNULL, stdout=out, stderr=err)
         if ready:
             self.wait_ready(timeout)
+            self._wait_told(timeout)
         return self
+
+    def _wait_told(self, timeout):
+        """The log is written a moment later: so that a test finds in it all that the start said."""
+        if self.environment["EVENTHUB_LOG_LEVEL"] in ("trace", "debug", "info"):
+            wait_until(lambda: "eventhubd started" in self.log_text()[self._said_before:]
+                       or not self.alive, timeout)
 
     def wait_ready(self, timeout=30):
         def ready():
@@ -204,7 +213,8 @@ class Hub:
         return found
 
     def log_text(self):
-        """stdout and stderr of all starts."""
+        """stdout and stderr of all starts. What a process has just said is in it a moment later:
+        see wait_lines()."""
         text = ""
         for kind in ("out", "err"):
             if os.path.exists(self._path(kind)):
@@ -215,6 +225,14 @@ class Hub:
     def log_lines(self):
         """The JSON log lines as objects."""
         return [json.loads(line) for line in self.log_text().splitlines() if line.startswith("{")]
+
+    def wait_lines(self, belongs, count=1, timeout=30):
+        """Waits until at least `count` lines of the log satisfy belongs(line); returns all of
+        them."""
+        def found():
+            lines = [line for line in self.log_lines() if belongs(line)]
+            return len(lines) >= count and lines
+        return wait_until(found, timeout, f"{count} lines in the log")
 
     def sanitizer_report(self):
         text = self.log_text()

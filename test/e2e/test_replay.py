@@ -179,7 +179,7 @@ def test_a_payload_that_was_taken_away_is_sent_to_nobody(hub, database, sink):
     assert api.request("POST", f"/dlq/{letter}/retry").status == 410
     settled(database)
     assert replay(api, database, sid, {"from_seq": 0, "dry_run": True}, 200)["matched"] == 1
-    lines = [line for line in api.log_lines() if line.get("action") == "event.expunge"]
+    lines = api.wait_lines(lambda line: line.get("action") == "event.expunge", 2)
     assert [line["id"] for line in lines] == [ids[0]] * 2
 
 

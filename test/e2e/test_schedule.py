@@ -68,7 +68,7 @@ def test_a_cancelled_one_never_goes_out(hub, database, sink):
     assert one.post(event(1, deliver_after=ahead(1)), key="k").status == 200  # not born again
     time.sleep(1.5)
     assert len(sink.deliveries("/a")) == 1
-    lines = [line for line in one.log_lines() if line.get("action") == "event.cancel"]
+    lines = one.wait_lines(lambda line: line.get("action") == "event.cancel")
     assert [line["id"] for line in lines] == [gone]
 
 

@@ -91,8 +91,8 @@ def test_without_the_key_a_subscriber_waits_and_nothing_is_lost(hub, database, s
     wait_until(lambda: {(m["status"], m["reason"]) for m in api(
         "GET", f"/messages?subscriber={mine['id']}")["data"]} == {("waiting", "paused")}, PATIENCE)
     assert not sink.deliveries("/a") and not database.rows("SELECT FROM dead_letter_queue")
-    assert any(mine["id"] == line.get("id") and old_id in line["error"]
-               for line in other.log_lines() if line["level"] == "error")
+    other.wait_lines(lambda line: line["level"] == "error" and line.get("id") == mine["id"]
+                     and old_id in line["error"])
     other.stop()
     hub(env=with_keys(NEW, OLD))
     deliveries = sink.wait(20, "/a")

@@ -175,8 +175,9 @@ def test_a_new_certificate_is_taken_without_a_restart(served):
     served.certificate.write_text("no certificate\n")
     time.sleep(1.2)
     assert served.name() == "second"
-    errors = [line["msg"] for line in served.hub.log_lines() if line["level"] == "error"]
-    assert "the new TLS certificate cannot be used, the one before stays" in errors
+    told, = served.hub.wait_lines(lambda line: line["msg"].startswith("the new TLS certificate"))
+    assert told["msg"] == "the new TLS certificate cannot be used, the one before stays"
+    assert told["level"] == "error"
     served.certificate.unlink()  # and for a moment there is none
     time.sleep(1.2)
     assert served.name() == "second"
@@ -196,8 +197,7 @@ def test_what_is_no_file_is_not_opened(served):
         assert done.returncode == 2 and "is not a regular file" in done.stderr
         served.install("first")
         wait_until(lambda: served.name() == "first", 3)
-    told = [line.get("error", "") for line in served.hub.log_lines()]
-    assert any("is not a regular file" in error for error in told), told
+    served.hub.wait_lines(lambda line: "is not a regular file" in line.get("error", ""))
 
 
 @pytest.mark.slow

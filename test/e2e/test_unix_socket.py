@@ -65,8 +65,8 @@ def test_events_come_in_and_commands_find_the_hub(listening, database, sink, pla
                                text=True, env=clean_environment(environment), check=True,
                                timeout=30)
         assert len(shown.stdout.splitlines()) == 2, shown.stdout
-    told = [line for line in one.log_lines() if line["msg"].startswith("there is no API key")]
-    assert told and told[0]["address"] == f"unix:{place}"
+    told, = one.wait_lines(lambda line: line["msg"].startswith("there is no API key"))
+    assert told["address"] == f"unix:{place}"
     assert stat.S_IMODE(os.stat(place).st_mode) & 0o007 == 0, "others may not connect"
     one.stop()
     assert not os.path.exists(place)
