@@ -80,3 +80,7 @@ def test_a_crash_leaves_no_core_file_unless_it_may(hub):
 def test_libc_calls_check_their_buffers():
     fortified = {name for name in imports() if re.fullmatch(r"__\w+_chk", name)}
     assert fortified or not optimised()
+
+
+def test_the_allocator_is_the_one_that_was_measured():
+    assert optimised() == ("libjemalloc.so" in readelf("-d"))
