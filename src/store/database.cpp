@@ -131,11 +131,11 @@ Task<Database::Lease> Database::lease() {
   const Mono deadline = SystemClock{}.mono() + config_.connect_timeout;
   for (;;) {
     auto connection = take_idle();
-    if (connection) co_return Lease(this, std::move(connection));
+    if (connection) co_return Lease(*this, std::move(connection));
     auto place = take_place();
     if (place) {
       auto opened = co_await open(Profile::general, std::move(place), nullptr);
-      co_return Lease(this, std::move(opened));
+      co_return Lease(*this, std::move(opened));
     }
     co_await wait_for_place(deadline);
   }
@@ -147,13 +147,14 @@ void Database::give_back(pg::ConnectionPtr connection) {
   place_freed();
 }
 
-Database::Lease::Lease(Database* database, pg::ConnectionPtr connection)
-    : database_(database), connection_(std::move(connection)) {}
+Database::Lease::Lease(Database& database, pg::ConnectionPtr connection)
+    : places_(database.places_), connection_(std::move(connection)) {}
 
 Database::Lease::Lease(Lease&&) noexcept = default;
 
 Database::Lease::~Lease() {
-  if (connection_) database_->give_back(std::move(connection_));
+  if (!connection_ || places_->database == nullptr) return;
+  places_->database->give_back(std::move(connection_));
 }
 
 }  // namespace eventhub::store

@@ -29,9 +29,11 @@ enum class Lock : std::int32_t {
 };
 
 // Makes connections and lends pooled general ones. connections_max bounds all of them; waiting for
-// one ends with pg::Error (53300) after connect_timeout. Outlives its leases, not necessarily its
-// connections.
+// one ends with pg::Error (53300) after connect_timeout. Leases and connections may outlive it, in
+// a coroutine that an io_context destroys at its own end.
 class Database {
+  struct Places;  // how many are open, shared with leases and connections
+
  public:
   // `lock_idle_timeout`: idle_session_timeout of Profile::lock (dispatcher.idle_session_timeout).
   Database(Executor executor, const DatabaseConfig& config, Metrics& metrics,
@@ -47,14 +49,14 @@ class Database {
   // inside a transaction). Whoever changes its settings undoes that.
   class Lease {
    public:
-    Lease(Database* database, pg::ConnectionPtr connection);
+    Lease(Database& database, pg::ConnectionPtr connection);
     Lease(Lease&&) noexcept;
     ~Lease();
     pg::Connection* operator->() { return connection_.get(); }
     pg::Connection& operator*() { return *connection_; }
 
    private:
-    Database* database_;
+    std::shared_ptr<Places> places_;
     pg::ConnectionPtr connection_;
   };
   Task<Lease> lease();
@@ -71,7 +73,6 @@ class Database {
 
  private:
   friend class Lease;
-  struct Places;  // how many are open, shared with the connections
   struct Waiter;
   void give_back(pg::ConnectionPtr connection);
   pg::ConnectOptions options(Profile profile) const;

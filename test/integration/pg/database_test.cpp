@@ -2,6 +2,8 @@
 #include "eventhub/store/database.hpp"
 
 #include <chrono>
+#include <memory>
+#include <optional>
 
 #include "pg_fixture.hpp"
 #include "support/catch.hpp"
@@ -193,4 +195,12 @@ TEST_CASE_METHOD(DatabaseFixture, "connections may outlive the Database") {
     connection = run(io, database.connect(Profile::lock));
   }
   CHECK(show(*connection, "jit") == "off");
+}
+
+TEST_CASE_METHOD(DatabaseFixture, "a connection that outlives the pool is only closed") {
+  auto database = std::make_unique<Database>(test::executor_of(io), db.config(), metrics);
+  std::optional<Database::Lease> lease(run(io, database->lease()));
+  database.reset();
+  lease.reset();
+  CHECK_FALSE(lease);
 }
