@@ -5,9 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <stdexcept>
 
 #include "store/embedded_server.hpp"
@@ -18,14 +21,14 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::string_view kNew = "postgresql.new-";
 
-// Appended to postgresql.conf once; afterwards the file belongs to the operator.
+// Appended to postgresql.conf once, before shared_buffers; afterwards the file belongs to the
+// operator. Pages are not compressed on their way to the WAL: pglz takes ten times the CPU that
+// writing them does, and what is written to most is appended to, not changed.
 constexpr std::string_view kSettings = R"(
 # Set by eventhubd when this directory was made. Yours to change; eventhubd does not write it again.
 listen_addresses = ''
 unix_socket_permissions = 0700
 max_connections = 100
-shared_buffers = 128MB
-wal_compression = on
 max_wal_size = 2GB
 fsync = on
 synchronous_commit = on
@@ -41,6 +44,18 @@ log_checkpoints = off
 log_min_error_statement = panic
 log_error_verbosity = terse
 )";
+
+constexpr std::int64_t kMiB = 1 << 20;
+constexpr std::int64_t kBuffersMinMiB = 128, kBuffersMaxMiB = 8'192;
+
+// An eighth of the memory that there is for us: half of what PostgreSQL recommends to a server that
+// has its machine for itself.
+std::int64_t shared_buffers_mib() {
+  std::int64_t bytes = std::int64_t{::sysconf(_SC_PHYS_PAGES)} * ::sysconf(_SC_PAGESIZE);
+  std::int64_t limit = 0;  // a container's; "max" is none
+  if (std::ifstream("/sys/fs/cgroup/memory.max") >> limit) bytes = std::min(bytes, limit);
+  return std::clamp(bytes / 8 / kMiB, kBuffersMinMiB, kBuffersMaxMiB);
+}
 
 void remove_leftovers(const std::string& data_dir) {
   std::error_code ignored;
@@ -98,7 +113,8 @@ void make_cluster(const EmbeddedFiles& files, const std::string& bin_dir) {
   initdb.timeout = Millis{300'000};
   try {
     run(initdb, files.user);
-    append(made + "/postgresql.conf", kSettings);
+    append(made + "/postgresql.conf",
+           fmt::format("{}shared_buffers = {}MB\n", kSettings, shared_buffers_mib()));
     Command single;
     single.arguments = {bin_dir + "/postgres",   "--single", "-c", "exit_on_error=on", "-c",
                         "logging_collector=off", "-D",       made, "postgres"};
