@@ -14,8 +14,8 @@ std::string lock(int number) {
 constexpr int kOrderingLock = 1;
 constexpr int kPartitionsLock = 5;
 
-// A quarter of the default ingest.idempotency_ttl_seconds.
-constexpr int kBucketSeconds = 21'600;
+// Half of the default ingest.idempotency_ttl_seconds; three of these live.
+constexpr int kBucketSeconds = 43'200;
 
 }  // namespace
 
@@ -82,7 +82,7 @@ DECLARE
   from_s bigint; to_s bigint; bucket text;
 BEGIN
   PERFORM {0};
-  FOR ago IN 1..3 LOOP
+  FOR ago IN 1..2 LOOP
     from_s := (now_s / {1} - ago) * {1};
     to_s := from_s + {1};
     bucket := format('idempotency_keys_%s_%s', from_s, to_s);
@@ -100,8 +100,8 @@ std::string insert_keys_sql(std::int64_t count) {
 INSERT INTO idempotency_keys (k, fingerprint, event_id, created_at)
 SELECT * FROM (
   SELECT gen_random_uuid() AS k, gen_random_uuid(), gen_random_uuid(),
-         CASE WHEN i % 4 = 0 THEN now()
-              ELSE to_timestamp((floor(extract(epoch FROM now()))::bigint / {1} - i % 4) * {1})
+         CASE WHEN i % 3 = 0 THEN now()
+              ELSE to_timestamp((floor(extract(epoch FROM now()))::bigint / {1} - i % 3) * {1})
                    + random() * interval '{1} s' END
   FROM generate_series(1, {0}) i) drawn
 ORDER BY k)",

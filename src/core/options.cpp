@@ -42,7 +42,7 @@ void add_process(std::vector<Option>& table) {
   table.push_back(
       {"poll_interval_ms", "POLL_INTERVAL_MS", top<&C::poll_interval>, 1, 60'000,
        "Ceiling of the adaptive polls, in milliseconds: the longest a process that missed "
-       "a notification looks away."});
+       "a notification looks away; a second when there was nothing for ten."});
   table.push_back({"drain_timeout_ms", "", top<&C::drain_timeout>, 0, kHour,
                    "How long after SIGTERM what is in flight may take, in milliseconds."});
   table.push_back({"core_dumps", "", top<&C::core_dumps>, 0, 0,

@@ -4,21 +4,16 @@
 
 #include "eventhub/core/fault.hpp"
 #include "eventhub/core/log.hpp"
+#include "eventhub/core/poll_pace.hpp"
 #include "worker.hpp"
 
 namespace eventhub::dispatcher {
-namespace {
-
-// A signal tells of new messages at once within the process and within 10 ms between processes.
-constexpr Millis kPollFloor{10};
-
-}  // namespace
 
 Task<void> Worker::feed_loop() {
   ++loops_;
   pg::ConnectionPtr connection;
   std::unique_ptr<store::MessageFeed> feed;
-  Millis idle = kPollFloor;
+  PollPace pace(told_range(context_.config.poll_interval), context_.clock.mono());
   while (!stopping_) {
     bool failed = false;
     bool more = false;
@@ -39,13 +34,10 @@ Task<void> Worker::feed_loop() {
       co_await sleep_for(Millis{200});
       continue;
     }
-    if (more) {
-      idle = kPollFloor;
-      continue;
-    }
     // The signal is the hurry, the poll is the truth; it slows down while nothing comes.
-    const bool woken = co_await context_.wakeups.of(store::Signal::messages).wait(idle);
-    idle = woken ? kPollFloor : std::min(idle * 2, context_.config.poll_interval);
+    bool busy = more;
+    if (!more) busy = co_await context_.wakeups.of(store::Signal::messages).wait(pace.pause());
+    busy ? pace.busy(context_.clock.mono()) : pace.idle(context_.clock.mono());
   }
   --loops_;
 }

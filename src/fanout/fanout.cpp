@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "eventhub/core/fault.hpp"
+#include "eventhub/core/poll_pace.hpp"
 #include "eventhub/store/role_loop.hpp"
 #include "eventhub/store/sequencer.hpp"
 #include "fanout/chunks.hpp"
@@ -18,7 +19,6 @@ constexpr std::size_t kRowsPerCommit = 8'000;
 constexpr std::int64_t kBodyBytes = 16 << 20;  // of payloads in memory, but for a larger one
 constexpr Millis kHeartbeat{1'000};   // the server drops a lock session that is silent for 10 s
 constexpr Millis kStandbyFloor{100};  // between two tries for the lock
-constexpr Millis kPollFloor{10};      // a signal is there before, at the latest after 10 ms
 constexpr Millis kBackoffFloor{100}, kBackoffMax{3'000};
 
 class Fanout final : public store::Role {
@@ -83,18 +83,18 @@ Task<bool> Fanout::stand_by(store::Sequencer& session) {
 }
 
 Task<void> Fanout::own(store::Sequencer& session) {
-  Millis pause = kPollFloor;
   const auto batch = static_cast<std::size_t>(context_.config.fanout.batch_rows_max);
-  const Millis longest = std::clamp(context_.config.poll_interval, kPollFloor, kHeartbeat);
+  PollPace pace(told_range(std::min(context_.config.poll_interval, kHeartbeat)),
+                context_.clock.mono());
   while (!loop_.stopping()) {
     co_await heartbeat_when_due(session);
     const std::size_t events_read = co_await run_once(session);
     loop_.succeeded();
-    if (events_read > 0) pause = kPollFloor;
+    if (events_read > 0) pace.busy(context_.clock.mono());
     // A read that is not full has seen all there was; what came since has set the signal.
     if (events_read == batch) continue;
-    const bool woken = co_await events().wait(pause);
-    pause = woken ? kPollFloor : std::min(pause * 2, longest);
+    const bool woken = co_await events().wait(pace.pause());
+    woken ? pace.busy(context_.clock.mono()) : pace.idle(context_.clock.mono());
   }
 }
 

@@ -3,6 +3,7 @@
 // not, because in PostgreSQL transactions that notify commit one after the other.
 #include <algorithm>
 
+#include "eventhub/core/poll_pace.hpp"
 #include "eventhub/fanout/fanout.hpp"
 #include "eventhub/store/outbox.hpp"
 #include "eventhub/store/role_loop.hpp"
@@ -49,23 +50,20 @@ Task<void> Mover::serve() {
 
 Task<void> Mover::own(store::Outbox& outbox) {
   const Millis usual = std::clamp(context_.config.poll_interval, kMoverPollFloor, kMoverPollQuiet);
-  Mono moved_at = context_.clock.mono();
-  Millis pause = kMoverPollFloor;
+  PollPace pace({kMoverPollFloor, usual, kMoverPollQuiet, kMoverQuiet}, context_.clock.mono());
   while (!loop_.stopping()) {
     const Mono begun = context_.clock.mono();
     const bool more = co_await outbox.move();
     loop_.succeeded();
     if (more) {
-      pause = kMoverPollFloor;
-      moved_at = begun;
+      pace.busy(begun);
       continue;
     }
     // Rows that went stay in the way while some transaction is older than their end: such a look is
     // dear, and then a rare one.
     const auto took = std::chrono::duration_cast<Millis>(context_.clock.mono() - begun);
-    const Millis longest = begun - moved_at > kMoverQuiet ? kMoverPollQuiet : usual;
-    const bool woken = co_await published().wait(std::clamp(took * 9, pause, kMoverPollMax));
-    pause = woken ? kMoverPollFloor : std::min(pause * 2, longest);
+    const bool woken = co_await published().wait(std::clamp(took * 9, pace.pause(), kMoverPollMax));
+    woken ? pace.busy(context_.clock.mono()) : pace.idle(context_.clock.mono());
   }
 }
 

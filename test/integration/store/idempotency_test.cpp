@@ -156,7 +156,7 @@ TEST_CASE("buckets are made ahead, once, whoever asks") {
                      "WHERE inhparent = 'idempotency_keys'::regclass AND "
                      "extract(epoch FROM now()) BETWEEN split_part(relname, '_', 3)::bigint "
                      "AND split_part(relname, '_', 4)::bigint") == "1");
-  CHECK(store::bucket_width(Seconds{86'400}) == Seconds{21'600});
+  CHECK(store::bucket_width(Seconds{86'400}) == Seconds{43'200});
   CHECK(store::bucket_width(Seconds{1}) == Seconds{60});
 }
 
