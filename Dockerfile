@@ -11,8 +11,8 @@ RUN cmake --preset release \
 FROM debian:bookworm-slim
 RUN apt-get update \
   && apt-get install -y --no-install-recommends \
-     ca-certificates libc-ares2 libfmt9 libjemalloc2 libpq5 libprometheus-cpp-core1.0 \
-     libsimdjson14 libssl3 libtomlplusplus3 \
+     ca-certificates libc-ares2 libfmt9 libpq5 libprometheus-cpp-core1.0 libsimdjson14 \
+     libssl3 libtcmalloc-minimal4 libtomlplusplus3 \
   && rm -rf /var/lib/apt/lists/* \
   && useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin eventhub
 COPY --from=build /source/build/release/eventhubd /usr/local/bin/eventhubd

@@ -11,7 +11,7 @@ find_package(tomlplusplus REQUIRED)
 find_library(CARES_LIBRARY cares REQUIRED)
 find_path(CARES_INCLUDE ares.h REQUIRED)
 find_path(CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
-find_library(JEMALLOC_LIBRARY jemalloc REQUIRED)
+find_library(TCMALLOC_LIBRARY tcmalloc_minimal REQUIRED)
 
 add_library(cares INTERFACE IMPORTED)
 target_link_libraries(cares INTERFACE ${CARES_LIBRARY})

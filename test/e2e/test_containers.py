@@ -126,7 +126,7 @@ def test_the_image_installs_the_libraries_that_the_binary_loads():
     runtime = read("Dockerfile").split("FROM debian:bookworm-slim")[1]
     packages = {"libpq": "libpq5", "libcares": "libc-ares2", "libfmt": "libfmt9",
                 "libprometheus-cpp-core": "libprometheus-cpp-core1.0", "libssl": "libssl3",
-                "libjemalloc": "libjemalloc2", "libsimdjson": "libsimdjson14",
+                "libtcmalloc_minimal": "libtcmalloc-minimal4", "libsimdjson": "libsimdjson14",
                 "libtomlplusplus": "libtomlplusplus3"}
     loaded = libraries_of(BINARY)
     for library, package in packages.items():

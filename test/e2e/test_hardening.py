@@ -83,4 +83,4 @@ def test_libc_calls_check_their_buffers():
 
 
 def test_the_allocator_is_the_one_that_was_measured():
-    assert optimised() == ("libjemalloc.so" in readelf("-d"))
+    assert optimised() == ("libtcmalloc_minimal.so" in readelf("-d"))
