@@ -7,6 +7,8 @@ import time
 import pytest
 
 from chaos import Load, roles
+from hub import wait_until
+from load import PATIENCE
 
 ROLES = ["api", "fan-out", "dispatcher", "cleanup"]
 
@@ -43,4 +45,4 @@ def freeze(load, role, seconds):
             process.cont()
     load.verify()
     if victim:
-        assert load.shards_of(victim), "it takes part again"
+        wait_until(lambda: load.shards_of(victim), PATIENCE, "it takes part again")
