@@ -22,6 +22,10 @@ void PollPace::busy(Mono now) {
   busy_at_ = now;
 }
 
+void PollPace::waited(bool woken, Mono now) {
+  woken ? busy(now) : idle(now);
+}
+
 void PollPace::idle(Mono now) {
   const bool quiet = now - busy_at_ >= range_.quiet_after;
   pause_ = std::min(pause_ * 2, quiet ? range_.quiet : range_.usual);

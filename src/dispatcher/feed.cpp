@@ -35,9 +35,9 @@ Task<void> Worker::feed_loop() {
       continue;
     }
     // The signal is the hurry, the poll is the truth; it slows down while nothing comes.
-    bool busy = more;
-    if (!more) busy = co_await context_.wakeups.of(store::Signal::messages).wait(pace.pause());
-    busy ? pace.busy(context_.clock.mono()) : pace.idle(context_.clock.mono());
+    bool woken = more;
+    if (!more) woken = co_await context_.wakeups.of(store::Signal::messages).wait(pace.pause());
+    pace.waited(woken, context_.clock.mono());
   }
   --loops_;
 }

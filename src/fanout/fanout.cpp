@@ -94,7 +94,7 @@ Task<void> Fanout::own(store::Sequencer& session) {
     // A read that is not full has seen all there was; what came since has set the signal.
     if (events_read == batch) continue;
     const bool woken = co_await events().wait(pace.pause());
-    woken ? pace.busy(context_.clock.mono()) : pace.idle(context_.clock.mono());
+    pace.waited(woken, context_.clock.mono());
   }
 }
 

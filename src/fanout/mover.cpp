@@ -63,7 +63,7 @@ Task<void> Mover::own(store::Outbox& outbox) {
     // dear, and then a rare one.
     const auto took = std::chrono::duration_cast<Millis>(context_.clock.mono() - begun);
     const bool woken = co_await published().wait(std::clamp(took * 9, pace.pause(), kMoverPollMax));
-    woken ? pace.busy(context_.clock.mono()) : pace.idle(context_.clock.mono());
+    pace.waited(woken, context_.clock.mono());
   }
 }
 

@@ -19,12 +19,15 @@ class CommitPace {
   void begun(Mono now, std::size_t rows);
 
  private:
+  void judge(Mono now, double rate);
+
   Millis linger_;
   Mono begun_{};
   Mono counted_since_{};
   std::size_t counted_ = 0;
-  bool paced_ = false;    // by the last count
-  double free_rate_ = 0;  // rows per millisecond of the last count without a distance
+  bool paced_ = false;    // by the last two counts
+  double last_rate_ = 0;  // rows per millisecond of the last count
+  double free_rate_ = 0;  // what came without a distance
   Mono rest_until_{};
 };
 

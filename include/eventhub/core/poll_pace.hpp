@@ -18,11 +18,13 @@ PollRange told_range(Millis poll_interval);
 class PollPace {
  public:
   PollPace(PollRange range, Mono now) : range_(range), pause_(range.floor), busy_at_(now) {}
-  void busy(Mono now);  // there was something, or a signal
-  void idle(Mono now);  // nothing, for a whole pause()
+  void busy(Mono now);                // there was something
+  void waited(bool woken, Mono now);  // a whole pause(), or less: by a signal
   Millis pause() const { return pause_; }
 
  private:
+  void idle(Mono now);
+
   PollRange range_;
   Millis pause_;
   Mono busy_at_;

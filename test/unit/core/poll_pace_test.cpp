@@ -8,7 +8,7 @@ namespace {
 
 // The longest pause of a loop that finds nothing for `quiet`.
 Millis pause_after(PollPace pace, Mono begun, Seconds quiet) {
-  for (Mono now = begun; now < begun + quiet; now += pace.pause()) pace.idle(now);
+  for (Mono now = begun; now < begun + quiet; now += pace.pause()) pace.waited(false, now);
   return pace.pause();
 }
 
@@ -30,8 +30,8 @@ TEST_CASE("what it finds makes it look again soon", "[poll-pace]") {
   const Mono begun{};
   PollPace pace(told_range(Millis{100}), begun);
   Mono now = begun;
-  for (; now < begun + Seconds{30}; now += pace.pause()) pace.idle(now);
-  pace.busy(now);
+  for (; now < begun + Seconds{30}; now += pace.pause()) pace.waited(false, now);
+  pace.waited(true, now);
   CHECK(pace.pause() == Millis{10});
   CHECK(pause_after(pace, now, Seconds{9}) == Millis{100});
 }

@@ -63,6 +63,18 @@ TEST_CASE("who posts when he is answered is not kept waiting") {
   CHECK(waited < 200);
 }
 
+// Events come at 2,000 a second whatever happens to those before them.
+TEST_CASE("a disk that stalls once is not taken for producers who wait") {
+  CommitPace pace(Millis{5});
+  Mono now = drive(pace, kStart, std::chrono::microseconds{500}, 1);
+  REQUIRE(pace.wait(now, 1) > Millis{0});
+  now += Millis{300};  // a commit that takes its time; what came meanwhile is the next one
+  pace.begun(now, 600);
+  now = drive(pace, now, std::chrono::microseconds{500}, 1);
+  pace.begun(now, 1);
+  CHECK(pace.wait(now, 1) == Millis{5});
+}
+
 TEST_CASE("without a linger no commit waits") {
   CommitPace pace(Millis{0});
   const Mono now = drive(pace, kStart, std::chrono::microseconds{100}, 1);
