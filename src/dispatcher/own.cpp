@@ -8,6 +8,11 @@
 #include "worker.hpp"
 
 namespace eventhub::dispatcher {
+namespace {
+
+constexpr Millis kAwayLook{50};
+
+}  // namespace
 
 Task<void> Worker::own_loop() {
   Millis backoff{50};
@@ -26,9 +31,8 @@ Task<void> Worker::own_loop() {
     forget_session();
     if (stopping_ && in_flight_ == 0)
       break;  // what was not recorded is done again by the next owner
-    co_await sleep_for(backoff);
+    co_await stay_away(backoff);
     backoff = std::min(backoff * 2, Millis{2'000});
-    co_await stay_away();
   }
   ownership_.disconnect();
 }
@@ -55,24 +59,26 @@ void Worker::held_up(Millis late) {
   const Millis lease = context_.config.dispatcher.send_lease;
   if (late < lease || stopping_ || seen_.dispatchers < 2) return;
   away_until_ = context_.clock.mono() + lease;
-  if (leaving() || ownership_.owned().empty()) return;
+  if (leaving() || !ownership_.connected()) return;
   leave_by_ = away_until_;
   balance_due_ = {};
   work_.set();
+  if (ownership_.owned().empty()) return;
   context_.metrics.shards_given_up();
   log::warn("held up for too long: this dispatcher gives its shards to the others",
             {{"milliseconds", late.count()}, {"shards", ownership_.owned().size()}});
 }
 
-// This loop may wake before the one that tells of a stall, so it looks for itself.
-Task<void> Worker::stay_away() {
-  const Millis lease = context_.config.dispatcher.send_lease;
+// For `pause` at least. This loop may wake before the one that tells of a stall, so it looks for
+// itself, all the time.
+Task<void> Worker::stay_away(Millis pause) {
   Mono now = context_.clock.mono();
-  while (!stopping_ && now < away_until_) {
+  const Mono least = now + pause;
+  while (now < least || (now < away_until_ && !stopping_)) {
     const Mono before = now;
-    co_await sleep_for(Millis{50});
+    co_await sleep_for(kAwayLook);
     now = context_.clock.mono();
-    if (now - before >= lease) away_until_ = now + lease;
+    held_up(std::chrono::floor<Millis>(now - before));
   }
 }
 
@@ -91,6 +97,7 @@ Task<void> Worker::own_session() {
   const SubscriberSetPtr subscribers = co_await context_.subscribers.refresh();
   lanes_.set_subscribers(subscribers);
   co_await ownership_.connect();
+  if (context_.clock.mono() < away_until_) leave_by_ = away_until_;  // held up meanwhile
   heartbeat_due_ = balance_due_ = {};
   while (!ended() && !given_up()) {
     const Mono now = context_.clock.mono();

@@ -45,7 +45,7 @@ class Worker final : public store::Role {
   void forget_session();
   bool leaving() const { return leave_by_ != Mono{}; }
   bool given_up() const;
-  Task<void> stay_away();
+  Task<void> stay_away(Millis pause);
 
   // write.cpp
   Task<void> write_batch();
