@@ -36,6 +36,15 @@ WITH written AS (
   RETURNING id, event_seq, created_at)
 )";
 
+// A batch of one, as they all are while events are rare: arrays would be a twentieth of what
+// PostgreSQL does.
+constexpr std::string_view kInsertOne = R"(
+INSERT INTO events (id, event_type, version, organization_id, user_id, traceparent, payload)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+RETURNING NULL::uuid, NULL::uuid, id, event_seq, created_at,
+          (SELECT version FROM subscribers_version)
+)";
+
 // Nobody else writes keys while we hold the lock, so who finds no row has won. NOT IN is a hashed
 // subplan whatever the planner believes; old.k is never NULL.
 constexpr std::string_view kInsertKeyed = R"(
@@ -100,10 +109,10 @@ using MaybeUuid = std::optional<Uuid>;
 using MaybeTime = std::optional<Time>;
 
 // What an INSERT has to know of the batch.
-enum class InsertKind { plain, keyed, timed };
+enum class InsertKind { one, plain, keyed, timed };
 
 InsertKind insert_kind(std::span<const WaitingPtr> rows) {
-  InsertKind kind = InsertKind::plain;
+  InsertKind kind = rows.size() == 1 ? InsertKind::one : InsertKind::plain;
   for (const auto& row : rows) {
     if (row->event.timed()) return InsertKind::timed;
     if (row->key) kind = InsertKind::keyed;
@@ -118,6 +127,7 @@ pg::Statement insert_of(std::string name, std::string_view insert, bool old, boo
   return {std::move(name), std::move(text)};
 }
 
+const pg::Statement kOne{"ingest_insert_one", std::string(kInsertOne)};
 const pg::Statement kPlain[] = {insert_of("ingest_insert", kInsert, false, false),
                                 insert_of("ingest_insert_each", kInsert, false, true)};
 const pg::Statement kKeyed[] = {insert_of("ingest_insert_keyed", kInsertKeyed, true, false),
@@ -125,6 +135,7 @@ const pg::Statement kKeyed[] = {insert_of("ingest_insert_keyed", kInsertKeyed, t
 const pg::Statement kTimed = insert_of("ingest_insert_timed", kInsertTimed, true, false);
 
 const pg::Statement& insert_of(InsertKind kind, bool each) {
+  if (kind == InsertKind::one) return kOne;
   if (kind == InsertKind::timed) return kTimed;
   return kind == InsertKind::keyed ? kKeyed[each] : kPlain[each];
 }
@@ -143,7 +154,16 @@ Event event_of(Waiting& row, std::int64_t seq, Time created_at) {
   return event;
 }
 
+pg::Params one_params(const Waiting& row) {
+  const NewEvent& event = row.event;
+  pg::Params params;
+  params.uuid(row.id).text(event.event_type).text(event.version).text(event.organization_id);
+  params.text(event.user_id).text(event.traceparent).text(event.payload);
+  return params;
+}
+
 pg::Params insert_params(std::span<const WaitingPtr> rows, InsertKind kind) {
+  if (kind == InsertKind::one) return one_params(*rows.front());
   pg::Params params;
   params.uuids(std::span<const Uuid>(column<Uuid>(rows, [](auto& w) { return w.id; })));
   params.texts(

@@ -27,6 +27,7 @@ class Outbox {
 
   Context& context_;
   LockSession connection_;
+  bool more_ = false;  // by the last move
 };
 
 }  // namespace eventhub::store
