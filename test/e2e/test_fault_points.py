@@ -159,7 +159,7 @@ def pause_and_resume(world):
     """More than fits into memory is parked, and comes back when the subscriber is resumed."""
     world.turns = getattr(world, "turns", 0) + 1
     world.database.rows("UPDATE subscribers SET paused = %s WHERE sid = %s",
-                        world.turns // 20 % 2 == 0, world.load.plain)
+                        world.turns // 50 % 2 == 0, world.load.plain)
 
 
 def age_dead_letters(world):

@@ -75,7 +75,7 @@ def test_killed_movers_and_a_crashed_postgres_publish_everything_once(
                         link.commit()
                         number += 3
                         sent[key] = number
-                        stop.wait(0.005)
+                        stop.wait(0.03)
             except psycopg2.Error:
                 number = sent[key] = settled(key)
 

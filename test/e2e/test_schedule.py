@@ -78,12 +78,15 @@ def test_scheduled_events_survive_kills_and_keep_their_order(hub, database, sink
     movers = [hub(roles="fanout"), hub(roles="fanout")]
     hub(roles="dispatcher,cleanup")
     database.subscribe(sink.url("/a"), ordering_enabled=True, ordering_key="organization_id")
-    base = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=4)
+    base = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=8)
     for number in sorted(range(300), key=lambda n: n * 7919 % 300):
         due = base + datetime.timedelta(milliseconds=10 * number)
         accepted(api, event(number, deliver_after=due.isoformat()))
+    now = datetime.datetime.now(datetime.timezone.utc)
+    assert now < base, "all of them are there before the first is due"
+    time.sleep((base - now).total_seconds())
     for turn in range(4):
-        time.sleep(1.5)
+        time.sleep(0.7)
         movers[turn % 2].kill()
         movers[turn % 2].start()
     got = sink.wait(300, "/a", PATIENCE)

@@ -48,7 +48,7 @@ def test_s17_statements_do_not_grow_with_events_or_subscribers(case):
     world, series = case.world, "eventhub_db_statement_duration_seconds_count"
     timed = ("fanout_read", "fanout_listeners", "fanout_last_seq", "fanout_node", "cleanup_",
              "partitions_", "idempotency_", "feed_horizon", "live_nodes", "load_discards",
-             "heartbeat", "load_redeliveries", "outbox_move")
+             "heartbeat", "load_redeliveries", "outbox_")
 
     def statements(hubs):
         found = collections.Counter()

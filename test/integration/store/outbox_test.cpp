@@ -215,8 +215,9 @@ Task<void> keep_moving(store::Context& context, const bool* stop, int* lost) {
       bool owner = false;
       while (!owner) owner = co_await outbox->try_acquire();
       while (!over) {
+        const bool all_published = *stop;
         const bool more = co_await outbox->move();
-        over = *stop && !more;
+        over = all_published && !more;
       }
     } catch (const pg::Error&) {
       failed = true;
