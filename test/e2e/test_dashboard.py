@@ -51,11 +51,11 @@ class Page:
             "row => [...row.cells].map(cell => cell.innerText))")
 
     def press(self, label, within="body"):
-        """A button or a link, by what stands on it."""
-        assert self.driver.execute_script(
+        """A button or a link, by what stands on it; rows that are drawn anew are waited for."""
+        wait_until(lambda: self.driver.execute_script(
             "const found = [...document.querySelectorAll(arguments[1] + ' button, ' + arguments[1]"
             " + ' a')].find(one => one.innerText == arguments[0]); found?.click(); return !!found",
-            label, within), f"there is no {label}"
+            label, within), PATIENCE, f"there is {label}")
 
     def fill(self, name, value):
         self.driver.execute_script(

@@ -302,7 +302,7 @@ def printed_commands(language):
     text = text.replace(" &\n", ' >"$HEARD" &\nuntil (: </dev/tcp/127.0.0.1/$PORT); '
                                 "do sleep 0.1; done 2>/dev/null\n")
     text = text.replace("kill %1\n", 'until [ $(wc -l <"$HEARD") -ge $WANTED ]; do sleep 0.1; '
-                                     "done\nkill %1\nwait %1\n")
+                                     "done\nkill %1\nwait $!\n")
     return blocks["Once"] + text
 
 
