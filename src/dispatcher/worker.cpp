@@ -11,6 +11,8 @@
 namespace eventhub::dispatcher {
 namespace {
 
+constexpr Seconds kObserveMin{2}, kObserveMax{15};  // between two looks for the gauges
+
 LanesConfig lanes_config(const Config& config) {
   LanesConfig lanes;
   lanes.queue_rows_max = config.dispatcher.queue_rows_max;
@@ -71,13 +73,14 @@ void Worker::stop() {
   work_.set();
 }
 
-// Gauges, once in two seconds: a walk over the records in memory, with many of them less often, for
-// it holds everything else up.
+// Gauges: a walk over the records in memory. With a hundred thousand of them it holds everything
+// else up for some milliseconds, so then it is rare.
 void Worker::observe() {
   const Mono now = context_.clock.mono();
   if (now < observe_due_) return;
   const LanesCounts counts = lanes_.counts();
-  observe_due_ = now + std::max<Mono::duration>(Seconds{2}, 200 * (context_.clock.mono() - now));
+  const Mono::duration took = context_.clock.mono() - now;
+  observe_due_ = now + std::clamp<Mono::duration>(2'000 * took, kObserveMin, kObserveMax);
   Metrics& metrics = context_.metrics;
   metrics.in_flight(static_cast<double>(counts.in_flight));
   metrics.blocked_keys(static_cast<double>(counts.blocked_keys));
