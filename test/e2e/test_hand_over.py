@@ -6,7 +6,8 @@ import time
 from hub import wait_until
 
 EVENTS = 60
-POLL = 0.01  # seconds: the least time between two looks of those who are told
+ROUNDS = 5
+READS = ("payloads", "feed_messages", "fanout_read")
 
 
 def statements(hub):
@@ -35,19 +36,20 @@ def test_a_process_does_not_read_back_what_it_has_just_written(hub, database, si
                            ordering_key="organization_id")
     publish(one, 0, 1)  # partitions and subscribers are known after it
     sink.wait(2)
-    before, began = statements(one), time.monotonic()
-    publish(one, 1, EVENTS)
-    sink.wait(2 + 2 * EVENTS)
-    after, took = statements(one), time.monotonic() - began
-    for name in ("payloads", "feed_messages", "fanout_read"):
-        polls = 0 if name == "payloads" else took / POLL  # which find nothing
-        read = after.get(name, 0) - before.get(name, 0)
-        assert read <= EVENTS / 4 + polls, f"{name} were read back"
+    for turn in range(ROUNDS):  # a machine that is short of time polls between two events
+        before = statements(one)
+        publish(one, 1 + turn * EVENTS, EVENTS)
+        sink.wait(2 + 2 * EVENTS * (turn + 1))
+        after = statements(one)
+        read = {name: after.get(name, 0) - before.get(name, 0) for name in READS}
+        if max(read.values()) <= EVENTS / 4:  # but for a poll now and then
+            break
+    assert max(read.values()) <= EVENTS / 4, f"read back in each of {ROUNDS} rounds: {read}"
     for path in ("/a", "/b"):
         for organization in range(3):
             of_one = [n for n in numbers(sink, path) if n % 3 == organization]
             assert of_one == sorted(of_one) and len(of_one) == len(set(of_one))
-        assert sorted(numbers(sink, path)) == list(range(EVENTS + 1))
+        assert sorted(numbers(sink, path)) == list(range((turn + 1) * EVENTS + 1))
 
 
 def test_what_another_process_accepted_and_fanned_out_is_read(hub, database, sink):
