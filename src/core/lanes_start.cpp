@@ -87,10 +87,12 @@ WaitReason Lanes::Impl::reason(const Lane& lane, const Record& record, Mono now,
 
 // Nobody may have more in the air than is left for all others, so that subscribers that hang leave
 // room for those that do not: the dynamic threshold that shared packet buffers use (Choudhury and
-// Hahne, 1998). With n of them hanging, in_flight_max / (n + 1) slots stay free.
+// Hahne, 1998). When they come one after the other each takes half of what the ones before it left,
+// and soon all is gone: so of the last eighth nobody has more than the one that it begins with.
 bool Lanes::Impl::at_cap(const SubscriberState& state) const {
   const int left = config.in_flight_max - static_cast<int>(in_flight);
-  return state.in_flight >= std::min(state.cap, left);
+  const int shared = state.in_flight == 0 ? left : left - config.in_flight_max / 8;
+  return state.in_flight >= std::min(state.cap, shared);
 }
 
 // The subscriber has used up its rate for now. It, not each of its lanes, is looked at again.
@@ -118,7 +120,7 @@ void Lanes::Impl::schedule(Mono due, const Lane& lane, MessageRef ref) {
 }
 
 void Lanes::Impl::list(SubscriberState& state) {
-  if (state.listed || state.squeezed || state.resting) return;
+  if (state.listed || state.resting) return;
   if (state.ready.empty() || state.in_flight >= state.cap) return;
   state.listed = true;
   round.push_back(&state);
@@ -239,8 +241,8 @@ std::optional<Start> Lanes::next() {
     if (state.ready.empty() || s.at_cap(state)) {
       state.listed = false;
       if (state.ready.empty() || state.in_flight >= state.cap) continue;
+      if (!state.squeezed) s.squeezed.push_back(&state);
       state.squeezed = true;
-      s.squeezed.push_back(&state);
       continue;
     }
     if (s.rests(state, now)) continue;
@@ -269,8 +271,8 @@ void Lanes::Impl::left_air(Record& record) {
   --in_flight;
   careful_in_flight -= record.careful ? 1 : 0;
   record.careful = false;
+  slot_freed();  // before the one that had it: they take turns
   list(state);
-  slot_freed();
 }
 
 void Lanes::Impl::free_ghost(const Start& start) {
@@ -281,12 +283,12 @@ void Lanes::Impl::free_ghost(const Start& start) {
   forget(ghosts_in, start.lane.shard);
   forget(ghosts_of, start.ref.sid);
   --in_flight;
+  slot_freed();
   const auto state = subscriber_states.find(start.ref.sid);
   if (state != subscriber_states.end()) {
     --state->second.in_flight;
     list(state->second);
   }
-  slot_freed();
   if (start.lane.khash) {
     const auto found = ghost_keys.find({start.ref.sid, *start.lane.khash});
     if (found != ghost_keys.end() && --found->second == 0) ghost_keys.erase(found);

@@ -217,7 +217,7 @@ void add_dispatcher_limits(std::vector<Option>& table) {
   table.push_back(
       {"dispatcher.in_flight_max", "", in<S, &T::in_flight_max>, 1, 100'000,
        "Webhooks in the air at one time, all subscribers of this process. No subscriber "
-       "takes more than are left for the others."});
+       "takes more than are left for the others, and of the last eighth more than one."});
   table.push_back({"dispatcher.in_flight_bytes_max", "", in<S, &T::in_flight_bytes_max>, kKiB,
                    1024 * kGiB,
                    "Payloads of webhooks in the air, in bytes; no more are read until some end."});
