@@ -8,7 +8,7 @@ namespace eventhub::store {
 
 // The pipeline that commits `rows`: the ordering lock as a statement of its own, so that the
 // snapshot of the second is younger than the lock, then one INSERT. `each`: it tells of every row
-// that it writes, not only of the last.
+// that it writes, not only of the last; of a batch of one it always does.
 std::vector<pg::Call> insert_calls(std::span<const WaitingPtr> rows, std::int32_t lock_space,
                                    bool each);
 struct Written {

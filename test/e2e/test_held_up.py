@@ -50,6 +50,7 @@ def test_it_gives_its_shards_to_the_others_and_comes_back(hub, database, sink):
                                  ordering_key="organization_id")
     wait_balanced(database, 2)
     victim, other = fleet.dispatchers
+    wait_until(lambda: victim.metrics()["eventhub_owned_shards"] > 0, PATIENCE)  # it knows them
     producer = Producer(fleet.apis, map(event, itertools.count()), rate=40).start()
     with held_up(victim):
         wait_until(lambda: owned(database, other) == SHARDS, PATIENCE,
