@@ -171,11 +171,9 @@ void Disturbance::blocked_key() {
   tools_.database.execute(kAnalyze);
 }
 
-// Evenly over the buckets that are alive, as on a hub that runs for long. Sorted within a chunk:
-// the index grows as by random keys, but a chunk visits each of its pages once.
+// Evenly over the buckets that are alive, as on a hub that runs for long.
 void Disturbance::stored_keys() {
-  tools_.database.execute("SET work_mem = '256MB'");  // a chunk is sorted in memory
-  tools_.database.execute(make_key_buckets_sql());
+  tools_.database.execute(make_key_bucket_sql());
   for (std::int64_t done = 0; done < plan_.rows;) {
     const std::int64_t chunk = std::min<std::int64_t>(10 * kChunk, plan_.rows - done);
     tools_.database.execute(insert_keys_sql(chunk));

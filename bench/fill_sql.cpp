@@ -14,8 +14,8 @@ std::string lock(int number) {
 constexpr int kOrderingLock = 1;
 constexpr int kPartitionsLock = 5;
 
-// Half of the default ingest.idempotency_ttl_seconds; three of these live.
-constexpr int kBucketSeconds = 43'200;
+// The default ingest.idempotency_ttl_seconds; two of these live.
+constexpr int kBucketSeconds = 86'400;
 
 }  // namespace
 
@@ -73,24 +73,23 @@ SELECT event_seq, sid, shard, 1, 1, 200, 1, clock_timestamp() FROM fanned)",
                      first, last, first_sid);
 }
 
-// Where the hub would have put their bounds, under the names that it knows them by. It has made the
-// bucket of now, which may begin a little later.
-std::string make_key_buckets_sql() {
+// The bucket before the one of now, which the hub has made, with the bounds that the hub would have
+// given it, under the name that it knows it by.
+std::string make_key_bucket_sql() {
   return fmt::format(R"(DO $make$
 DECLARE
   now_s bigint := floor(extract(epoch FROM now()));
   from_s bigint; to_s bigint; bucket text;
 BEGIN
   PERFORM {0};
-  FOR ago IN 1..2 LOOP
-    from_s := (now_s / {1} - ago) * {1};
-    to_s := from_s + {1};
-    bucket := format('idempotency_keys_%s_%s', from_s, to_s);
-    CONTINUE WHEN to_regclass(bucket) IS NOT NULL;
+  from_s := (now_s / {1} - 1) * {1};
+  to_s := from_s + {1};
+  bucket := format('idempotency_keys_%s_%s', from_s, to_s);
+  IF to_regclass(bucket) IS NULL THEN
     EXECUTE format('CREATE TABLE %I (LIKE idempotency_keys INCLUDING ALL)', bucket);
     EXECUTE format('ALTER TABLE idempotency_keys ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                    bucket, to_timestamp(from_s), to_timestamp(to_s));
-  END LOOP;
+  END IF;
 END $make$)",
                      lock(kPartitionsLock), kBucketSeconds);
 }
@@ -98,13 +97,11 @@ END $make$)",
 std::string insert_keys_sql(std::int64_t count) {
   return fmt::format(R"(
 INSERT INTO idempotency_keys (k, fingerprint, event_id, created_at)
-SELECT * FROM (
-  SELECT gen_random_uuid() AS k, gen_random_uuid(), gen_random_uuid(),
-         CASE WHEN i % 3 = 0 THEN now()
-              ELSE to_timestamp((floor(extract(epoch FROM now()))::bigint / {1} - i % 3) * {1})
-                   + random() * interval '{1} s' END
-  FROM generate_series(1, {0}) i) drawn
-ORDER BY k)",
+SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(),
+       CASE WHEN i % 2 = 0 THEN now()
+            ELSE to_timestamp((floor(extract(epoch FROM now()))::bigint / {1} - 1) * {1})
+                 + random() * interval '{1} s' END
+FROM generate_series(1, {0}) i)",
                      count, kBucketSeconds);
 }
 

@@ -18,7 +18,7 @@ std::string make_partitions_sql(int count, std::int64_t rows_each);
 std::string insert_history_sql(std::int64_t first, std::int64_t last, std::int64_t first_sid);
 
 // Buckets of idempotency keys for the last 18 hours, as the default time to live has them.
-std::string make_key_buckets_sql();
+std::string make_key_bucket_sql();
 // `count` random keys, evenly over those buckets and the one of now.
 std::string insert_keys_sql(std::int64_t count);
 

@@ -73,7 +73,7 @@ Task<bool> drop(pg::Connection& connection, std::int32_t lock_space, std::string
 }  // namespace
 
 Seconds bucket_width(Seconds ttl) {
-  return std::max(kWidthMin, ttl / 2);
+  return std::max(kWidthMin, ttl);
 }
 
 Task<void> ensure_buckets(pg::Connection& connection, std::int32_t lock_space, Seconds ttl) {

@@ -195,7 +195,7 @@ Task<void> Ingest::Impl::reconnect() {
 
 Task<bool> Ingest::Impl::try_connect() {
   try {
-    connection = co_await context.database.connect(Profile::hot);
+    connection = co_await context.database.connect(Profile::ingest);
     if (reported) log::info("accepting events again");
     reported = false;
     co_return true;

@@ -58,9 +58,10 @@ pg::ConnectOptions session_options(const DatabaseConfig& config, Profile profile
                   // A snapshot for each statement: what follows a lock has to see what came before.
                   {"default_transaction_isolation", "read committed"}};
   if (profile != Profile::general) {
+    const char* bitmapscan = profile == Profile::ingest ? "on" : "off";
     out.settings.insert(out.settings.end(), {{"plan_cache_mode", "force_generic_plan"},
                                              {"enable_seqscan", "off"},
-                                             {"enable_bitmapscan", "off"}});
+                                             {"enable_bitmapscan", bitmapscan}});
   }
   if (profile == Profile::lock) {
     out.settings.emplace_back("idle_session_timeout", std::to_string(lock_idle_timeout.count()));

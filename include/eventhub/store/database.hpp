@@ -14,6 +14,7 @@ namespace eventhub::store {
 enum class Profile {
   general,  // planner defaults; people's and cleanup's queries, rebuild
   hot,      // force_generic_plan, no seqscan, no bitmapscan: plans cannot flip
+  ingest,   // hot, but with bitmapscan: a hash index finds many keys in no other way
   lock,     // hot + idle_session_timeout: holds session locks, so a frozen process loses them
 };
 

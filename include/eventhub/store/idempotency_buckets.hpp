@@ -11,8 +11,8 @@ namespace eventhub::store {
 // lives at least `ttl` and at most one bucket longer. Both calls are safe against other processes
 // (advisory lock).
 
-// Half of `ttl`, at least a minute: each bucket that lives is looked into for every key, so few and
-// large ones (docs/performance.md).
+// `ttl`, at least a minute: each bucket that lives is looked into for every key, so few and large
+// ones (docs/performance.md).
 Seconds bucket_width(Seconds ttl);
 
 // Makes the buckets of now and of one width later, unless they are there.

@@ -59,6 +59,10 @@ TEST_CASE_METHOD(DatabaseFixture, "each profile has the settings it promises") {
   CHECK(show(*hot, "enable_seqscan") == "off");
   CHECK(show(*hot, "enable_bitmapscan") == "off");
   CHECK(show(*hot, "idle_session_timeout") == "0");
+  const auto ingest = run(io, database.connect(Profile::ingest));
+  CHECK(show(*ingest, "plan_cache_mode") == "force_generic_plan");
+  CHECK(show(*ingest, "enable_seqscan") == "off");
+  CHECK(show(*ingest, "enable_bitmapscan") == "on");
   const auto lock = run(io, database.connect(Profile::lock));
   CHECK(show(*lock, "enable_seqscan") == "off");
   CHECK(show(*lock, "idle_session_timeout") == "7s");

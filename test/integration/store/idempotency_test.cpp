@@ -156,7 +156,7 @@ TEST_CASE("buckets are made ahead, once, whoever asks") {
                      "WHERE inhparent = 'idempotency_keys'::regclass AND "
                      "extract(epoch FROM now()) BETWEEN split_part(relname, '_', 3)::bigint "
                      "AND split_part(relname, '_', 4)::bigint") == "1");
-  CHECK(store::bucket_width(Seconds{86'400}) == Seconds{43'200});
+  CHECK(store::bucket_width(Seconds{86'400}) == Seconds{86'400});
   CHECK(store::bucket_width(Seconds{1}) == Seconds{60});
 }
 
@@ -170,6 +170,25 @@ TEST_CASE("lost buckets are made again by the request that needs them") {
       "END LOOP; END $$");
   REQUIRE(hub.accept_one(ingest, event_of("[]"), key_of(2, 2))->accepted());
   CHECK(buckets(hub) == "2");
+}
+
+TEST_CASE("a key is looked up in the index of each bucket") {
+  IngestFixture hub;
+  REQUIRE(hub.accept_one(hub.started(), event_of("[]"), key_of(1, 1))->accepted());
+  const pg::Statement look{"look",
+                           "EXPLAIN (COSTS OFF) SELECT event_id FROM idempotency_keys "
+                           "WHERE k = ANY($1::uuid[])"};
+  auto connection = test::run(hub.io, hub.database.connect(store::Profile::ingest));
+  pg::Params keys;
+  keys.uuids(std::span<const Uuid>(std::vector<Uuid>(64)));
+  const pg::Result plan = test::run(hub.io, connection->run(look, std::move(keys)));
+  int looks = 0;
+  for (int row = 0; row < plan.rows(); ++row) {
+    INFO(plan.text(row, 0));
+    CHECK(plan.text(row, 0).find("Seq Scan") == std::string_view::npos);
+    looks += plan.text(row, 0).find("Index Scan on idempotency_keys_") != std::string_view::npos;
+  }
+  CHECK(looks == 2);
 }
 
 TEST_CASE("keys are found in every bucket until theirs is dropped") {
