@@ -17,9 +17,9 @@ std::string make_partitions_sql(int count, std::int64_t rows_each);
 // every shard's low water have passed, and that have no messages.
 std::string insert_history_sql(std::int64_t first, std::int64_t last, std::int64_t first_sid);
 
-// Buckets of idempotency keys for the last 18 hours, as the default time to live has them.
+// The bucket of idempotency keys before the one of now, as the default time to live has them.
 std::string make_key_bucket_sql();
-// `count` random keys, evenly over those buckets and the one of now.
+// `count` random keys, half of them in that bucket, half in the one of now.
 std::string insert_keys_sql(std::int64_t count);
 
 inline constexpr const char* kAnalyze = "ANALYZE events, messages, delivery_attempts, parked";

@@ -1,7 +1,7 @@
 -- A key is looked for in each bucket that lives, and nearly always it is in none. A hash index
--- answers that from one page, a B-tree of 17 million keys from four, of which two are in no cache
--- of the processor; its entries are 20 bytes instead of 36, so that half as many pages go to the
--- WAL whole. That there is one row per key, the ordering lock sees to: a primary key of a
--- partitioned table would have to hold created_at, and never did.
+-- answers that from one page, where a B-tree is descended through several; its entries are 20 bytes
+-- instead of 36, so that fewer pages go to the WAL whole. That there is one row per key, the
+-- ordering lock sees to: a primary key of a partitioned table has to hold created_at, so it never
+-- did.
 ALTER TABLE idempotency_keys DROP CONSTRAINT idempotency_keys_pkey;
 CREATE INDEX idempotency_keys_k ON idempotency_keys USING hash (k);

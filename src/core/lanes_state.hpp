@@ -244,7 +244,7 @@ struct Lanes::Impl {
   std::unordered_map<std::int32_t, SubscriberState> subscriber_states;
   std::unordered_map<MessageRef, Record, MessageRefHash> records;
   std::deque<SubscriberState*> round;     // subscribers with ready lanes
-  std::deque<SubscriberState*> squeezed;  // that would be there but for the slots of all
+  std::deque<SubscriberState*> squeezed;  // also there, or would be but for the slots of all
   std::deque<Start> cleared;              // `started` committed, may be sent
   std::deque<LaneOp> ops;
   std::size_t patient = 0;  // of them, results that may linger

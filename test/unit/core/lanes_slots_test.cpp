@@ -37,6 +37,12 @@ class SlotWorld {
     lanes_.feed(fed, {shards_.begin(), shards_.end()}, seq_);
   }
 
+  // A subscriber that could take all slots.
+  void hang(std::int32_t sid) {
+    subscribe(sid);
+    feed(sid, 2 * kSlots);
+  }
+
   // What may go now goes. What went of the live subscriber is answered and the next may go, the
   // others never answer. How many of the live one.
   int run() {
@@ -91,8 +97,7 @@ TEST_CASE("subscribers that hang one after the other leave a slot for those that
   INFO(hanging);
   SlotWorld world;
   for (int sid = 1; sid <= hanging; ++sid) {
-    world.subscribe(sid);
-    world.feed(sid, 2 * kSlots);
+    world.hang(sid);
     world.run();
     CHECK(world.sent().at(sid) >= 1);
   }
@@ -105,8 +110,7 @@ TEST_CASE("subscribers that hang at the same time leave slots for those that do 
   INFO(hanging);
   SlotWorld world;
   for (int sid = 1; sid <= hanging; ++sid) {
-    world.subscribe(sid);
-    world.feed(sid, 2 * kSlots);
+    world.hang(sid);
   }
   world.run();
   CHECK(static_cast<int>(world.sent().size()) == hanging);
@@ -132,8 +136,7 @@ TEST_CASE("more busy subscribers than slots take turns") {
 
 TEST_CASE("a subscriber alone may use nearly half of the slots") {
   SlotWorld world;
-  world.subscribe(1);
-  world.feed(1, 2 * kSlots);
+  world.hang(1);
   world.run();
   CHECK(world.sent().at(1) >= kSlots * 7 / 16);
   CHECK(world.sent().at(1) <= kSlots / 2);
