@@ -28,10 +28,11 @@ bool is_over(const Start& start, const Event& event, Time now) {
   return event.expires_at && *event.expires_at <= now && !start.redelivery;
 }
 
-// A message that waits for a retry ends when it expires, not when the retry is due.
-Millis wait_within(Millis wait, const Event& event, Time now) {
+// A message that waits for a retry ends when it expires, not when the retry is due. Woken by a
+// clock that is set back a little in the meantime it would be sent once more.
+Millis wait_within(Millis wait, const Event& event, const ServerClock& clock) {
   if (!event.expires_at) return wait;
-  const auto left = std::chrono::ceil<Millis>(*event.expires_at - now);
+  const auto left = std::chrono::ceil<Millis>(*event.expires_at - clock.now() + clock.doubt());
   return std::clamp(wait, Millis{0}, std::max(left, Millis{0}));
 }
 
@@ -127,7 +128,7 @@ Verdict Worker::settle(const Start& start, const Sent& sent, Time sent_at, const
   ended.outcome = verdict.outcome;
   ended.wait = verdict.wait;
   if (event && !start.redelivery) {
-    ended.wait = wait_within(verdict.wait, *event, ownership_.clock().now());
+    ended.wait = wait_within(verdict.wait, *event, ownership_.clock());
   }
   ended.http_status = static_cast<std::int16_t>(result.status);
   ended.duration = result.duration;

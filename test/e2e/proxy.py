@@ -6,6 +6,7 @@
     proxy.silence()              # nothing is forwarded any more, nothing is closed
     proxy.resume()
     proxy.delay = 0.3            # seconds that each piece waits, in either direction
+    proxy.delay_out = 0.3        # only on the way to the server
 """
 import os
 import socket
@@ -17,7 +18,7 @@ import time
 class Proxy:
     def __init__(self, server):
         self._target = os.path.join(server.socket_dir, f".s.PGSQL.{server.port}")
-        self.delay = 0
+        self.delay = self.delay_out = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._lock = threading.Lock()
@@ -77,7 +78,7 @@ class Proxy:
             self._open |= {near, far}
         back = threading.Thread(target=self._forward, args=(far, near), daemon=True)
         back.start()
-        self._forward(near, far)
+        self._forward(near, far, outward=True)
         back.join()
         with self._lock:
             self._open -= {near, far}
@@ -87,13 +88,14 @@ class Proxy:
     def _begin(self, near, far):
         """For those who say something else to the server than what they hear."""
 
-    def _forward(self, source, target):
+    def _forward(self, source, target, outward=False):
         try:
             while True:
                 data = source.recv(65536)
                 self._flows.wait()
-                if self.delay:
-                    time.sleep(self.delay)
+                delay = self.delay + (self.delay_out if outward else 0)
+                if delay:
+                    time.sleep(delay)
                 if not data:
                     break
                 target.sendall(data)

@@ -7,19 +7,25 @@ namespace eventhub {
 
 // Wall time as the database's server tells it: due times mean the same whoever wrote them, whatever
 // happens to this machine's clock. Between two words of the server it goes on with the monotonic
-// clock; before the first one it is this machine's. Known to half a round trip, and then steady.
+// clock; before the first one it is this machine's. Known to half a round trip at first; later
+// words move it within what the earlier ones left open.
 class ServerClock final : public Clock {
  public:
   explicit ServerClock(const Clock& local) : local_(local) {}
   Time now() const override;
   Mono mono() const override { return local_.mono(); }
 
+  // How far now() may still move unless somebody sets the server's clock.
+  std::chrono::microseconds doubt() const;
+
   // `server` is what its clock showed at some time between `sent` and now.
   void told(Time server, Mono sent);
 
  private:
   const Clock& local_;
-  std::optional<std::chrono::microseconds> ahead_;  // of the monotonic clock
+  // Of the monotonic clock: the estimate, and what no word of the server has excluded.
+  std::optional<std::chrono::microseconds> ahead_;
+  std::chrono::microseconds least_{0}, most_{0};
 };
 
 }  // namespace eventhub

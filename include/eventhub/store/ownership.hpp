@@ -40,7 +40,7 @@ class Ownership {
   std::vector<pg::Call> heartbeat();
   NodesSeen heard(std::span<const pg::Result> results, Mono sent);
   // The server's, by its answers to connect() and to heartbeats.
-  const Clock& clock() const { return clock_; }
+  const ServerClock& clock() const { return clock_; }
   // Whether a send may start: the last committed heartbeat was sent less than send_lease ago.
   bool may_send() const;
 

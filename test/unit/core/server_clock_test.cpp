@@ -54,4 +54,28 @@ TEST_CASE("a word of the server moves its clock no further than it proves") {
   CHECK(clock.now() == local.right() + Seconds{30});
 }
 
+TEST_CASE("doubt says how far the server's clock may still move") {
+  SetClock local;
+  ServerClock clock(local);
+  CHECK(clock.doubt() == Millis{0});
+  const auto word = [&](Millis out, Millis back) {
+    const Mono sent = local.mono();
+    local.advance(out);
+    const Time shown = local.right();
+    local.advance(back);
+    clock.told(shown, sent);
+  };
+  word(Millis{20}, Millis{0});  // in truth at its very end
+  CHECK(clock.now() == local.right() + Millis{10});
+  CHECK(clock.doubt() == Millis{10});
+  word(Millis{2}, Millis{500});  // excludes only one side
+  CHECK(clock.now() == local.right() + Millis{2});
+  CHECK(clock.doubt() == Millis{2});
+  word(Millis{0}, Millis{1});
+  CHECK(clock.now() == local.right());
+  CHECK(clock.doubt() == Millis{0});
+  clock.told(local.right() + Seconds{30}, local.mono() - Millis{8});  // it was set
+  CHECK(clock.doubt() == Millis{8});
+}
+
 }  // namespace eventhub
