@@ -49,7 +49,7 @@ store::DeadLetterFilter read_filter(const Parameters& query) {
 std::optional<store::DeadLetterPlace> read_place(const Parameters& query) {
   const auto numbers = read_cursor<3>(query);
   if (!numbers) return std::nullopt;
-  const Time failed{std::chrono::microseconds{numbers->at(0)}};
+  const Time failed{Micros{numbers->at(0)}};
   return store::DeadLetterPlace{failed,
                                 {numbers->at(1), static_cast<std::int32_t>(numbers->at(2))}};
 }

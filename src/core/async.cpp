@@ -50,7 +50,7 @@ void spawn(Executor executor, std::string name, Task<void> task,
   asio::co_spawn(executor, std::move(task), std::move(done));
 }
 
-Task<void> sleep_for(Millis duration) {
+Task<void> sleep_for(Micros duration) {
   auto executor = co_await asio::this_coro::executor;
   asio::steady_timer timer(executor, duration);
   co_await timer.async_wait(as_tuple);

@@ -154,7 +154,7 @@ Mono Lanes::Impl::mono(Time due) const {
 Time Lanes::Impl::wall(Mono due) const {
   const Mono now = clock.mono();
   if (due <= now) return clock.now();
-  return clock.now() + std::chrono::duration_cast<std::chrono::microseconds>(due - now);
+  return clock.now() + std::chrono::duration_cast<Micros>(due - now);
 }
 
 // ── subscribers ──

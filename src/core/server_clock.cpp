@@ -6,8 +6,8 @@
 namespace eventhub {
 namespace {
 
-std::chrono::microseconds since_start(Mono when) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(when.time_since_epoch());
+Micros since_start(Mono when) {
+  return std::chrono::duration_cast<Micros>(when.time_since_epoch());
 }
 
 }  // namespace
@@ -16,8 +16,8 @@ Time ServerClock::now() const {
   return ahead_ ? Time{since_start(mono()) + *ahead_} : local_.now();
 }
 
-std::chrono::microseconds ServerClock::doubt() const {
-  return ahead_ ? std::max(most_ - *ahead_, *ahead_ - least_) : std::chrono::microseconds{0};
+Micros ServerClock::doubt() const {
+  return ahead_ ? std::max(most_ - *ahead_, *ahead_ - least_) : Micros{0};
 }
 
 // A slow answer proves little.

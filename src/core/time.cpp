@@ -4,7 +4,7 @@
 namespace eventhub {
 
 Time SystemClock::now() const {
-  return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+  return std::chrono::time_point_cast<Micros>(std::chrono::system_clock::now());
 }
 
 Mono SystemClock::mono() const {

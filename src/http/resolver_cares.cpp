@@ -218,7 +218,7 @@ void CaresChannel::arm_timer() {
   timeval next{};
   if (ares_timeout(channel_, nullptr, &next) == nullptr) return;
   timer_armed_ = true;
-  timer_.expires_after(Seconds{next.tv_sec} + std::chrono::microseconds{next.tv_usec});
+  timer_.expires_after(Seconds{next.tv_sec} + Micros{next.tv_usec});
   timer_.async_wait([this, alive = std::weak_ptr<bool>(alive_)](boost::system::error_code error) {
     if (alive.expired()) return;
     timer_armed_ = false;

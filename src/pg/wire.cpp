@@ -19,7 +19,7 @@ std::int64_t from_time(Time time) {
 Time to_time(std::int64_t microseconds) {
   if (microseconds == Limits::min()) return Time::min();
   if (microseconds > Limits::max() - epoch_gap) return Time::max();
-  return Time{std::chrono::microseconds{microseconds + epoch_gap}};
+  return Time{Micros{microseconds + epoch_gap}};
 }
 
 }  // namespace eventhub::pg::wire

@@ -15,10 +15,9 @@ constexpr std::size_t kEnough = 64;  // rows; more in one commit save little
 
 }  // namespace
 
-Millis CommitPace::wait(Mono now, std::size_t rows) const {
-  if (!paced_ || rows >= kEnough) return Millis{0};
-  const auto left = std::chrono::floor<Millis>(begun_ + linger_ - now);
-  return std::clamp(left, Millis{0}, linger_);
+Micros CommitPace::wait(Mono now, std::size_t rows) const {
+  if (!paced_ || rows >= kEnough) return Micros{0};
+  return std::clamp(std::chrono::floor<Micros>(begun_ + linger_ - now), Micros{0}, linger_);
 }
 
 void CommitPace::begun(Mono now, std::size_t rows) {

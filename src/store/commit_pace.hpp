@@ -12,16 +12,16 @@ namespace eventhub::store {
 // that is seen, and for a while nothing waits.
 class CommitPace {
  public:
-  explicit CommitPace(Millis linger) : linger_(linger) {}
-  // How long to wait with `rows` in the queue; whole milliseconds, down to none.
-  Millis wait(Mono now, std::size_t rows) const;
+  explicit CommitPace(Micros linger) : linger_(linger) {}
+  // How long to wait with `rows` in the queue.
+  Micros wait(Mono now, std::size_t rows) const;
   // A commit of `rows` begins.
   void begun(Mono now, std::size_t rows);
 
  private:
   void judge(Mono now, double rate);
 
-  Millis linger_;
+  Micros linger_;
   Mono begun_{};
   Mono counted_since_{};
   std::size_t counted_ = 0;

@@ -148,8 +148,8 @@ Task<void> Ingest::Impl::run() {
       co_await idle();
       continue;
     }
-    const Millis wait = stopping ? Millis{0} : pace.wait(context.clock.mono(), queue.size());
-    if (wait > Millis{0}) {
+    const Micros wait = stopping ? Micros{0} : pace.wait(context.clock.mono(), queue.size());
+    if (wait > Micros{0}) {
       co_await sleep_for(wait);
       continue;
     }

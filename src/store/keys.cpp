@@ -134,7 +134,7 @@ Task<void> Keys::save_uses() {
   for (const auto& [digest, key] : current_->by_digest) {
     if (!key->use->last) continue;
     ids.push_back(key->id);
-    const auto ago = std::chrono::duration_cast<std::chrono::microseconds>(mono - *key->use->last);
+    const auto ago = std::chrono::duration_cast<Micros>(mono - *key->use->last);
     times.emplace_back(now - ago);
     saved.emplace_back(key, *key->use->last);
   }

@@ -16,8 +16,8 @@ struct ServerFacts {
   std::string synchronous_commit = "on";
   Millis statement_timeout{0};
   // Its clock minus ours; right but for half of the round trip.
-  std::chrono::microseconds clock_difference{0};
-  std::chrono::microseconds round_trip{0};
+  Micros clock_difference{0};
+  Micros round_trip{0};
 };
 
 // Asks the server (server_exam.cpp). Its clock is taken to have been read in the middle of the

@@ -54,7 +54,7 @@ Task<ServerFacts> read_server_facts(pg::Connection& connection, const Clock& clo
   const Mono begun = clock.mono();
   const pg::Result row = co_await connection.run(kServerFacts, {});
   ServerFacts facts;
-  facts.round_trip = std::chrono::duration_cast<std::chrono::microseconds>(clock.mono() - begun);
+  facts.round_trip = std::chrono::duration_cast<Micros>(clock.mono() - begun);
   facts.clock_difference = row.timestamp(0, 0) - (asked + facts.round_trip / 2);
   facts.version = connection.server_version();
   facts.fsync = row.text(0, 1);

@@ -20,7 +20,7 @@ void spawn(Executor executor, std::string name, Task<void> task,
            std::function<void(std::exception_ptr)> on_error = nullptr);
 
 // Sleeps; returns early without an error when the executor's timers are cancelled.
-Task<void> sleep_for(Millis duration);
+Task<void> sleep_for(Micros duration);
 
 // A condition that coroutines of one thread wait for: set() wakes all waiters; a set() with nobody
 // waiting is kept until the next wait. Used as "there may be work": poll is the truth, this is the

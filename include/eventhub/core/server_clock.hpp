@@ -16,7 +16,7 @@ class ServerClock final : public Clock {
   Mono mono() const override { return local_.mono(); }
 
   // How far now() may still move unless somebody sets the server's clock.
-  std::chrono::microseconds doubt() const;
+  Micros doubt() const;
 
   // `server` is what its clock showed at some time between `sent` and now.
   void told(Time server, Mono sent);
@@ -24,8 +24,8 @@ class ServerClock final : public Clock {
  private:
   const Clock& local_;
   // Of the monotonic clock: the estimate, and what no word of the server has excluded.
-  std::optional<std::chrono::microseconds> ahead_;
-  std::chrono::microseconds least_{0}, most_{0};
+  std::optional<Micros> ahead_;
+  Micros least_{0}, most_{0};
 };
 
 }  // namespace eventhub

@@ -6,10 +6,11 @@
 // monotonic.
 namespace eventhub {
 
+using Micros = std::chrono::microseconds;
 using Millis = std::chrono::milliseconds;
 using Seconds = std::chrono::seconds;
 // Microsecond wall time, the resolution of PostgreSQL's timestamptz.
-using Time = std::chrono::sys_time<std::chrono::microseconds>;
+using Time = std::chrono::sys_time<Micros>;
 using Mono = std::chrono::steady_clock::time_point;
 
 // Handed down by reference; tests pass ManualClock.
@@ -30,7 +31,7 @@ class ManualClock final : public Clock {
  public:
   Time now() const override { return now_; }
   Mono mono() const override { return mono_; }
-  void advance(std::chrono::microseconds by) {
+  void advance(Micros by) {
     now_ += by;
     mono_ += by;
   }

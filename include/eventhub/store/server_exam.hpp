@@ -20,7 +20,7 @@ struct ServerExam {
   int version = 0;  // 150020
   std::string database, role, encoding;
   bool standby = false;
-  std::chrono::microseconds clock_difference{0};
+  Micros clock_difference{0};
   std::vector<ServerRemark> remarks;
   std::int64_t connections_max = 0, connections_reserved = 0, connections_used = 0;
   std::int64_t database_bytes = 0;

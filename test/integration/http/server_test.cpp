@@ -128,7 +128,7 @@ TEST_CASE("requests cut at every byte are answered like whole ones") {
       INFO(request.name << " cut at " << cut);
       RawClient client(server.port);
       client.send(request.bytes.substr(0, cut));
-      std::this_thread::sleep_for(std::chrono::microseconds(300));
+      std::this_thread::sleep_for(Micros(300));
       client.send(request.bytes.substr(cut));
       const auto answers = client.answers(request.answers);
       REQUIRE(answers.size() == request.answers);

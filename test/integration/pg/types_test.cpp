@@ -10,7 +10,7 @@ using pg::Statement;
 using test::run;
 
 namespace {
-constexpr Time moment{std::chrono::microseconds{1'800'000'000'123'456}};
+constexpr Time moment{Micros{1'800'000'000'123'456}};
 }
 
 TEST_CASE_METHOD(PgFixture, "single values keep their value") {

@@ -11,7 +11,7 @@ class SetClock final : public Clock {
  public:
   Time now() const override { return true_.now() + wrong; }
   Mono mono() const override { return true_.mono(); }
-  void advance(std::chrono::microseconds by) { true_.advance(by); }
+  void advance(Micros by) { true_.advance(by); }
   Time right() const { return true_.now(); }
   Millis wrong{0};
 

@@ -46,7 +46,7 @@ TEST_CASE("times keep their microseconds and the ends mean infinity") {
   const Time millennium{std::chrono::seconds{946'684'800}};
   CHECK(wire::from_time(millennium) == 0);
   CHECK(wire::to_time(0) == millennium);
-  const Time before{std::chrono::microseconds{-1}};
+  const Time before{Micros{-1}};
   CHECK(wire::to_time(wire::from_time(before)) == before);
   CHECK(wire::from_time(Time::max()) == INT64_MAX);
   CHECK(wire::from_time(Time::min()) == INT64_MIN);

@@ -96,7 +96,7 @@ TEST_CASE("a server that is too old is refused") {
 
 TEST_CASE("clocks that differ by more than the round trip explains are told") {
   struct Case {
-    std::chrono::microseconds difference, round_trip;
+    Micros difference, round_trip;
     bool told;
   };
   const std::vector<Case> cases{{0us, 300us, false},     {900ms, 1ms, false},
