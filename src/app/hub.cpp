@@ -120,15 +120,19 @@ Task<void> Hub::live() {
   over_ = true;
 }
 
-Task<void> Hub::prepare() {
-  const int applied = co_await prepare_database(database_, config_, &stop_);
-  if (stop_) co_return;
-  if (applied > 0) log::info("schema migrated", {{"migrations", applied}});
+Task<void> Hub::read_first() {
   co_await server_watch_.first();
   co_await partitions_.reload();
   if (partitions_.all().empty()) co_await partitions_.ensure(1);
   co_await subscribers_.refresh();
   co_await keys_.refresh();
+}
+
+Task<void> Hub::prepare() {
+  FirstReads reads = [this] { return read_first(); };
+  const int applied = co_await prepare_database(database_, config_, &stop_, std::move(reads));
+  if (stop_) co_return;
+  if (applied > 0) log::info("schema migrated", {{"migrations", applied}});
   check_door();
   health_.migrated = true;
 }

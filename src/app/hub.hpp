@@ -37,6 +37,7 @@ class Hub {
 
   void listen();
   Task<void> live();
+  Task<void> read_first();
   Task<void> prepare();
   void check_door() const;
   void tell_door() const;

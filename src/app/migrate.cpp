@@ -65,12 +65,15 @@ std::string describe(const DatabaseConfig& database) {
   return describe_url(database.url);
 }
 
-Task<int> prepare_database(store::Database& database, const Config& config, const bool* stop) {
+Task<int> prepare_database(store::Database& database, const Config& config, const bool* stop,
+                           FirstReads reads) {
   const SystemClock clock;
   const Mono deadline = clock.mono() + config.database.connect_timeout;
+  int applied = 0;
   for (;;) {
     try {
-      const int applied = co_await bring_to_head(database, config);
+      applied += co_await bring_to_head(database, config);
+      if (reads) co_await reads();
       co_return applied;
     } catch (const pg::Error& error) {
       if (!may_come_back(error) || clock.mono() >= deadline) {
@@ -78,7 +81,7 @@ Task<int> prepare_database(store::Database& database, const Config& config, cons
       }
     }
     co_await sleep_for(kRetryEvery);
-    if (stop != nullptr && *stop) co_return 0;
+    if (stop != nullptr && *stop) co_return applied;
   }
 }
 

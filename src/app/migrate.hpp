@@ -11,12 +11,16 @@ namespace eventhub::app {
 // Where the database is, for people: never a password.
 std::string describe(const DatabaseConfig& database);
 
+// What else a process reads before it begins; may be called again after a fault.
+using FirstReads = std::function<Task<void>()>;
+
 // Brings the schema to head (database.migrate), or checks that it is, and reads what the process
 // needs to know of the database. Waits up to database.connect_timeout for a server that does not
-// answer yet, then throws std::runtime_error naming it; returns early once `stop` is set. Returns
-// how many migrations were applied. All references outlive the task.
+// answer yet or loses the session meanwhile, then throws std::runtime_error naming it; returns
+// early once `stop` is set. Returns how many migrations were applied. All references outlive the
+// task.
 Task<int> prepare_database(store::Database& database, const Config& config,
-                           const bool* stop = nullptr);
+                           const bool* stop = nullptr, FirstReads reads = nullptr);
 
 // What a command does with the database; the configuration is that of the embedded one when it
 // runs.

@@ -38,7 +38,7 @@ def test_who_timed_out_does_not_wait_for_the_end_that_a_late_receiver_wrote():
     assert "I9" in violated(records)
 
 
-def _timed_out(arrived, status=None):
+def _timed_out(arrived, status=None, latency_ms=2000, again=42.23):
     """The last event at subscriber 1 (ordered), sent at 40.02 and given up 2 s later, is answered
     after that, and sent again meanwhile."""
     records = good()
@@ -46,8 +46,8 @@ def _timed_out(arrived, status=None):
     only(records, "sink", phase="end", n=first["n"])["t"] = at(42.3)
     first["t"] = at(arrived)
     only(records, "database", table="attempts", seq=EVENTS, sid=1).update(
-        outcome="retry", status=status, latency_ms=2000, sent=at(40.02))
-    deliver(records, EVENTS, 1, 42.23, 42.4, attempt=2)
+        outcome="retry", status=status, latency_ms=latency_ms, sent=at(40.02))
+    deliver(records, EVENTS, 1, again, 42.4, attempt=2)
     row(records, EVENTS, 1, 2, "delivered", 200)
     return records
 
@@ -56,6 +56,12 @@ def test_a_request_that_waited_for_its_receiver_was_over_when_the_hub_said_so():
     assert violated(_timed_out(40.4)) == set()
     assert "I6" in violated(_timed_out(40.4, status=503)), "it got an answer"
     assert "I6" in violated(_timed_out(42.1)), "after its time-out"
+
+
+def test_a_hub_that_is_wrong_by_half_a_millisecond_about_its_clock_does_not_send_two_at_a_time():
+    """It says that it sent at 40.0200 what arrived at 40.0196; latencies are rounded up."""
+    assert "I6" not in violated(_timed_out(40.0196, latency_ms=2001, again=42.02))
+    assert "I6" in violated(_timed_out(40.0196, latency_ms=2001, again=42.019))
 
 
 def test_what_an_answer_that_came_too_late_asks_for_is_not_heard():

@@ -157,6 +157,22 @@ def test_without_postgres_events_are_refused_soon_and_taken_again(hub, database,
     assert {d.number for d in sink.deliveries("/a")} == {5}, "what was refused is not there"
 
 
+def test_a_session_lost_at_the_start_is_made_again(hub, database):
+    """Until the hub has begun, a lost session is a server that has not come yet."""
+    hub().stop()
+    waiting = ("SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+               "AND wait_event_type = 'Lock'")
+    held = database.connect()
+    held.autocommit = False
+    held.cursor().execute("LOCK TABLE subscribers IN ACCESS EXCLUSIVE MODE")
+    one = hub(ready=False)
+    first = wait_until(lambda: database.value(waiting), PATIENCE, "it reads the subscribers")
+    assert database.value("SELECT pg_terminate_backend(%s)", first)
+    wait_until(lambda: database.value(waiting) not in (None, first), PATIENCE, "once more")
+    held.close()
+    one.wait_ready()
+
+
 def test_postgres_frozen(load, server):
     with load.fault("PostgreSQL frozen for 5 s"):
         server.pause()

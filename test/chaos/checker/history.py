@@ -169,9 +169,11 @@ class History:
         for row in self.rows.get(attempt.ref, ()):
             if (row["attempt"] == attempt.attempt and row["outcome"] != "started"
                     and row["status"] is None):
-                over = row["sent"] + row["latency_ms"] * 1_000_000
-                if row["sent"] - SECOND // 10 <= attempt.start <= over:
-                    return over
+                latency = row["latency_ms"] * 1_000_000
+                if row["sent"] - SECOND // 10 <= attempt.start <= row["sent"] + latency:
+                    # It cannot arrive before it is sent: the hub knows the server's time, in
+                    # which its own are told, to half a round trip. Latencies are rounded up.
+                    return min(row["sent"], attempt.start) + latency - SECOND // 1000
         return None
 
     # ── what is known of a message ──

@@ -46,12 +46,15 @@ class KillBackend(OfPostgres):
 
     def strike(self, world, rng, seconds, note):
         pids = sessions(world)
-        if pids:
-            pid = rng.choice(pids)
+        for pid in rng.sample(pids, len(pids)):
             note.begin(f"backend {pid}")
-            os.kill(pid, signal.SIGKILL)
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue  # its session has just ended
             note.hit()
             world.rest(seconds)
+            break
 
 
 class Terminate(OfPostgres):
