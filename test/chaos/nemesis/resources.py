@@ -57,16 +57,17 @@ class Memory(Fault):
             group = os.path.join(CGROUP, f"eventhub-chaos-{os.getpid()}-{note.id}")
             note.begin(node.name, repeats=node.role == SENDS)
             node.ends = "memory"
+            os.mkdir(group)
             try:
-                os.mkdir(group)
                 self._limit(group, node, world, seconds, note)
             finally:
+                if _dissolve(group):
+                    node.hub.wait()  # the kernel takes its time
                 if not node.hub.alive:
                     node.reap()
                     node.start()
                 else:
                     node.ends = "crash"
-                _dissolve(group)
 
     @staticmethod
     def _limit(group, node, world, seconds, note):
@@ -133,18 +134,20 @@ def _read(group, name):
 
 
 def _dissolve(group):
-    """Back to the root group, and away with it."""
+    """Back to the root group, and away with it. True when the kernel has killed somebody in it."""
     for pid in _read(group, "cgroup.procs").split():
         try:
             _write(CGROUP, "cgroup.procs", pid)
         except OSError:
             pass
+    killed = "oom_kill 0" not in _read(group, "memory.oom_control")
     for _ in range(50):
         try:
             os.rmdir(group)
-            return
+            break
         except OSError:
             time.sleep(0.1)
+    return killed
 
 
 __all__ = ["BINARY", "Clock", "Descriptors", "FakeClock", "Memory"]
