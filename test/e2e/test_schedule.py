@@ -116,7 +116,7 @@ def test_a_better_idea_of_the_servers_time_sends_no_retry_before_it_is_due(hub, 
     one = hub(env=road.environment())
     sink.on("/a", 500)
     database.subscribe(sink.url("/a"), retry_backoff_seconds=[1000])
-    late = accepted(one, event(1, expires_at=ahead(20)))
+    late = accepted(one, event(1, expires_at=ahead(12)))
     sink.wait(1, "/a", PATIENCE)
     road.delay_out = 0
     assert wait_until(lambda: dead(database), PATIENCE) == [(late, "expired", "expired", 2)]

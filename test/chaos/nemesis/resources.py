@@ -56,8 +56,8 @@ class Memory(Fault):
                 return
             group = os.path.join(CGROUP, f"eventhub-chaos-{os.getpid()}-{note.id}")
             note.begin(node.name, repeats=node.role == SENDS)
-            node.ends = "memory"
             os.mkdir(group)
+            node.ends = "memory"
             try:
                 self._limit(group, node, world, seconds, note)
             finally:
