@@ -27,7 +27,7 @@ void ServerClock::told(Time server, Mono sent) {
   const bool anew = !ahead_ || least > most_ || most < least_;  // the server's clock was set
   least_ = anew ? least : std::max(least_, least);
   most_ = anew ? most : std::min(most_, most);
-  ahead_ = std::clamp(ahead_.value_or((least + most) / 2), least, most);
+  ahead_ = std::clamp(ahead_.value_or((least + most) / 2), least_, most_);
 }
 
 }  // namespace eventhub

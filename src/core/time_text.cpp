@@ -8,8 +8,6 @@
 namespace eventhub {
 namespace {
 
-using std::chrono::microseconds;
-
 // Reads `digits` digits; false when there are fewer.
 bool take_number(std::string_view& text, std::size_t digits, int& out) {
   if (text.size() < digits) return false;
@@ -31,7 +29,7 @@ bool take_part(std::string_view& text, std::size_t digits, std::string_view mark
   return take_number(text, digits, out) && take_any(text, mark);
 }
 
-bool take_fraction(std::string_view& text, microseconds& out) {
+bool take_fraction(std::string_view& text, Micros& out) {
   if (!take_any(text, ".")) return true;
   std::size_t digits = 0;
   std::int64_t value = 0;
@@ -40,7 +38,7 @@ bool take_fraction(std::string_view& text, microseconds& out) {
     ++digits;
   }
   for (std::size_t i = digits; i < 6; ++i) value *= 10;
-  out = microseconds{value};
+  out = Micros{value};
   text.remove_prefix(digits);
   return digits > 0;
 }
@@ -66,7 +64,7 @@ std::string format_time(Time time) {
 
 std::optional<Time> parse_time(std::string_view text) {
   int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
-  microseconds fraction{0};
+  Micros fraction{0};
   std::chrono::minutes offset{0};
   const bool whole = take_part(text, 4, "-", year) && take_part(text, 2, "-", month) &&
                      take_part(text, 2, "Tt ", day) && take_part(text, 2, ":", hour) &&

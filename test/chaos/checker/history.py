@@ -4,6 +4,7 @@ import collections
 import dataclasses
 
 SECOND = 1_000_000_000
+MILLISECOND = SECOND // 1000
 FINAL = {"delivered", "dead", "unknown", "expired", "cancelled", "refused"}
 BURIED = {"dead", "unknown", "expired", "refused"}
 TAIL = 2 * SECOND  # what a fault still does after its end
@@ -169,11 +170,11 @@ class History:
         for row in self.rows.get(attempt.ref, ()):
             if (row["attempt"] == attempt.attempt and row["outcome"] != "started"
                     and row["status"] is None):
-                latency = row["latency_ms"] * 1_000_000
+                latency = row["latency_ms"] * MILLISECOND
                 if row["sent"] - SECOND // 10 <= attempt.start <= row["sent"] + latency:
                     # It cannot arrive before it is sent: the hub knows the server's time, in
                     # which its own are told, to half a round trip. Latencies are rounded up.
-                    return min(row["sent"], attempt.start) + latency - SECOND // 1000
+                    return min(row["sent"], attempt.start) + latency - MILLISECOND
         return None
 
     # ── what is known of a message ──
